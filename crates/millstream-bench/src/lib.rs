@@ -1,0 +1,1 @@
+//! Millstream beside other contestants on a real Kafka, one command a workload.

@@ -1,0 +1,102 @@
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use millstream::broker::{
+    Assignment, Broker, BrokerError, ErrorKind, GroupMember, NewTopic, PartitionReader, TopicDescription,
+    TopicPartition,
+};
+
+use crate::admin::AdminClient;
+use crate::member::KafkaMember;
+use crate::metadata::MetadataClient;
+use crate::restore::Restore;
+use crate::settings::KafkaSettings;
+
+/// How long the thread that serves a client's reports looks at one client before the next.
+const REPORTS_TURN: Duration = Duration::from_millis(200);
+
+/// An Apache Kafka cluster.
+pub struct KafkaBroker {
+    clients: Arc<Clients>,
+}
+
+/// What a broker's calls share.
+struct Clients {
+    settings: Arc<KafkaSettings>,
+    metadata: Arc<MetadataClient>,
+    admin: AdminClient,
+    /// Made by the first reader outside of the group.
+    restore: Mutex<Option<Arc<Restore>>>,
+}
+
+impl KafkaBroker {
+    /// A cluster to be reached as `settings` say; does not wait for it.
+    ///
+    /// Fails on a property that is unknown, has no such value, or must not be set.
+    pub fn new(settings: KafkaSettings) -> Result<Self, BrokerError> {
+        settings.check()?;
+        let metadata = Arc::new(MetadataClient::new(&settings)?);
+        let admin = AdminClient::new(&settings, metadata.clone())?;
+        let clients = Arc::new(Clients { settings: Arc::new(settings), metadata, admin, restore: Mutex::new(None) });
+        let served = Arc::downgrade(&clients);
+        std::thread::Builder::new().name("kafka-reports".into()).spawn(move || serve_reports(&served)).map_err(
+            |error| {
+                BrokerError::new(ErrorKind::Fatal, format!("the thread for Kafka's reports did not start: {error}"))
+            },
+        )?;
+        Ok(KafkaBroker { clients })
+    }
+
+    /// Waits until a broker of the cluster answers; calls `on_wait` about once a second with the time waited so far.
+    ///
+    /// Fails after `limit`, with the address and the last error of the connection.
+    pub fn wait_until_up(&self, limit: Duration, on_wait: &mut dyn FnMut(Duration)) -> Result<(), BrokerError> {
+        let clients = &self.clients;
+        clients.metadata.wait_until_up(&clients.settings.bootstrap_servers, limit, on_wait)
+    }
+}
+
+/// Serves log lines and errors of the clients that have no thread of their own, until the broker is dropped.
+fn serve_reports(clients: &Weak<Clients>) {
+    while let Some(clients) = clients.upgrade() {
+        clients.metadata.serve_reports(REPORTS_TURN);
+        let restore = clients.restore.lock().unwrap().clone();
+        if let Some(restore) = restore {
+            restore.serve_reports(REPORTS_TURN);
+        }
+    }
+}
+
+impl Broker for KafkaBroker {
+    fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicDescription>>, BrokerError> {
+        self.clients.admin.describe(topics)
+    }
+
+    fn create(&self, topics: &[NewTopic]) -> Result<(), BrokerError> {
+        self.clients.admin.create(topics)
+    }
+
+    fn delete_records(&self, before: &[(TopicPartition, i64)]) -> Result<(), BrokerError> {
+        self.clients.admin.delete_records(before)
+    }
+
+    fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
+        self.clients.metadata.end_offsets(partitions)
+    }
+
+    fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError> {
+        let clients = &self.clients;
+        Ok(Box::new(KafkaMember::join(clients.settings.clone(), clients.metadata.clone(), topics)?))
+    }
+
+    fn reader(&self, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
+        let restore = {
+            let mut restore = self.clients.restore.lock().unwrap();
+            match &*restore {
+                Some(restore) => restore.clone(),
+                None => restore.insert(Arc::new(Restore::new(&self.clients.settings)?)).clone(),
+            }
+        };
+        restore.reader(assignment)
+    }
+}

@@ -1,0 +1,221 @@
+//! What librdkafka reports by itself: log lines, errors, rebalances, failed deliveries.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use millstream::broker::{BrokerError, GroupEvent, TopicPartition};
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::ProducerContext;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+
+use crate::errors;
+
+/// A consumer of this crate.
+pub(crate) type KafkaConsumer = BaseConsumer<ConsumerReports>;
+
+/// The same error of a client is logged as a warning once in this time.
+const REPEATED_ERROR: Duration = Duration::from_secs(10);
+
+/// Log lines and errors of one client, told to `tracing`.
+pub(crate) struct Reports {
+    role: &'static str,
+    last: Mutex<Option<(String, Instant)>>,
+}
+
+impl Reports {
+    pub(crate) fn new(role: &'static str) -> Self {
+        Reports { role, last: Mutex::new(None) }
+    }
+
+    fn line(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        let role = self.role;
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                tracing::error!(target: "librdkafka", role, facility, "{line}");
+            }
+            RDKafkaLogLevel::Warning => tracing::warn!(target: "librdkafka", role, facility, "{line}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => {
+                tracing::info!(target: "librdkafka", role, facility, "{line}");
+            }
+            RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", role, facility, "{line}"),
+        }
+    }
+
+    /// An error that librdkafka goes on after: it reconnects and asks again by itself.
+    fn error(&self, error: &KafkaError, reason: &str) {
+        let text = format!("{error}: {reason}");
+        let mut last = self.last.lock().unwrap();
+        let repeated = last.as_ref().is_some_and(|(said, when)| *said == text && when.elapsed() < REPEATED_ERROR);
+        if repeated {
+            tracing::debug!(target: "librdkafka", role = self.role, "{text}");
+        } else {
+            tracing::warn!(target: "librdkafka", role = self.role, "{text}");
+            *last = Some((text, Instant::now()));
+        }
+    }
+
+    /// The last error, in words.
+    fn last(&self) -> String {
+        self.last.lock().unwrap().as_ref().map(|(text, _)| text.clone()).unwrap_or_default()
+    }
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.line(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        Reports::error(self, &error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        tracing::debug!(target: "librdkafka", role = self.role, "{}", String::from_utf8_lossy(statistics));
+    }
+}
+
+/// Notes the rebalances of a consumer, which its member answers later, outside of the callback.
+pub(crate) struct ConsumerReports {
+    reports: Reports,
+    incremental: bool,
+    noted: Mutex<VecDeque<GroupEvent>>,
+    closing: AtomicBool,
+}
+
+impl ConsumerReports {
+    /// With `incremental`, rebalances are answered by what changes, else by the whole.
+    pub(crate) fn new(role: &'static str, incremental: bool) -> Self {
+        ConsumerReports {
+            reports: Reports::new(role),
+            incremental,
+            noted: Mutex::new(VecDeque::new()),
+            closing: AtomicBool::new(false),
+        }
+    }
+
+    /// The oldest rebalance that was noted.
+    pub(crate) fn next_event(&self) -> Option<GroupEvent> {
+        self.noted.lock().unwrap().pop_front()
+    }
+
+    /// From now on rebalances are answered at once: nobody is there any more to do it.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// The last error that the client reported, in words.
+    pub(crate) fn last_error(&self) -> String {
+        self.reports.last()
+    }
+
+    /// Answers a rebalance of a consumer that is about to be dropped.
+    pub(crate) fn answer(&self, consumer: &KafkaConsumer, assigned: bool, list: &TopicPartitionList) {
+        let answer = match (assigned, self.incremental) {
+            (true, true) => consumer.incremental_assign(list),
+            (true, false) => consumer.assign(list),
+            (false, true) => consumer.incremental_unassign(list).or_else(|_| consumer.unassign()),
+            (false, false) => consumer.unassign(),
+        };
+        if let Err(error) = answer {
+            tracing::warn!("the last rebalance of a consumer that leaves was not answered: {error}");
+        }
+    }
+}
+
+impl ClientContext for ConsumerReports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.reports.line(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.reports.error(&error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.reports.stats_raw(statistics);
+    }
+}
+
+impl ConsumerContext for ConsumerReports {
+    fn rebalance(&self, consumer: &KafkaConsumer, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let assigned = code == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        if self.closing.load(Ordering::SeqCst) {
+            return self.answer(consumer, assigned, list);
+        }
+        let partitions: Vec<_> =
+            list.elements().iter().map(|element| TopicPartition::new(element.topic(), element.partition())).collect();
+        let event = if assigned {
+            GroupEvent::Assigned(partitions)
+        } else if consumer.assignment_lost() {
+            GroupEvent::Lost(partitions)
+        } else {
+            GroupEvent::Revoked(partitions)
+        };
+        self.noted.lock().unwrap().push_back(event);
+    }
+}
+
+/// Keeps the first record of a producer that was not delivered.
+pub(crate) struct DeliveryReports {
+    reports: Reports,
+    failed: AtomicBool,
+    first: Mutex<Option<BrokerError>>,
+}
+
+impl DeliveryReports {
+    pub(crate) fn new() -> Self {
+        DeliveryReports { reports: Reports::new("producer"), failed: AtomicBool::new(false), first: Mutex::new(None) }
+    }
+
+    /// Fails if a record was not delivered since the last [`DeliveryReports::clear`].
+    pub(crate) fn check(&self) -> Result<(), BrokerError> {
+        if !self.failed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.first.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+
+    /// Begins anew.
+    pub(crate) fn clear(&self) {
+        *self.first.lock().unwrap() = None;
+        self.failed.store(false, Ordering::Release);
+    }
+}
+
+impl ClientContext for DeliveryReports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.reports.line(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.reports.error(&error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.reports.stats_raw(statistics);
+    }
+}
+
+impl ProducerContext for DeliveryReports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let Err((error, record)) = result else { return };
+        let code = errors::code_of(error).unwrap_or(RDKafkaErrorCode::Fail);
+        // An abort throws away what it finds in the queue: that is no failure.
+        if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
+            return;
+        }
+        let bytes = record.payload_len() + record.key_len();
+        let failure = errors::of_record(record.topic(), Some(record.partition()), bytes, code);
+        self.first.lock().unwrap().get_or_insert(failure);
+        self.failed.store(true, Ordering::Release);
+    }
+}

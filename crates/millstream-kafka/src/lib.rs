@@ -1,0 +1,25 @@
+//! The broker ports of Millstream on Apache Kafka, by librdkafka.
+//!
+//! [`KafkaBroker`] is the whole of it: everything else is reached through the traits of [`millstream::broker`].
+//!
+//! * A member of the group reads each partition from that partition's own queue, on whichever thread owns its reader;
+//!   the group's own queue carries rebalances and errors only, and no record.
+//! * A waker is called from a thread of librdkafka which holds that queue's lock: it must only signal, not block, and
+//!   not call a reader.
+//! * With [`GroupProtocol::Consumer`], librdkafka pauses **all** partitions of a member from the moment an event comes
+//!   until it is answered; with [`GroupProtocol::Classic`] a rebalance takes everything away first.
+
+mod admin;
+mod broker;
+mod context;
+mod errors;
+mod member;
+mod metadata;
+mod native;
+mod producer;
+mod reader;
+mod restore;
+mod settings;
+
+pub use broker::KafkaBroker;
+pub use settings::{GroupProtocol, KafkaSettings, OffsetReset};

@@ -1,0 +1,145 @@
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use millstream::broker::{BrokerError, ErrorKind, TopicPartition};
+use rdkafka::consumer::Consumer;
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::context::{ConsumerReports, KafkaConsumer};
+use crate::errors;
+use crate::settings::KafkaSettings;
+
+/// How long one question to the cluster may take.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// A topic as the cluster's metadata show it.
+pub(crate) struct TopicState {
+    pub(crate) partitions: i32,
+    /// Every partition has a leader.
+    pub(crate) led: bool,
+}
+
+/// Asks for topics and end offsets. A consumer without a group, so that no question creates a topic.
+pub(crate) struct MetadataClient {
+    consumer: KafkaConsumer,
+    partitions: Mutex<HashMap<String, i32>>,
+}
+
+impl MetadataClient {
+    pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, BrokerError> {
+        let consumer = settings
+            .metadata()
+            .create_with_context(ConsumerReports::new("metadata", false))
+            .map_err(|error| errors::of_client("a client for metadata", &error))?;
+        Ok(MetadataClient { consumer, partitions: Mutex::new(HashMap::new()) })
+    }
+
+    /// Serves log lines and errors of this client for that long.
+    pub(crate) fn serve_reports(&self, time: Duration) {
+        self.consumer.poll(time);
+    }
+
+    /// Waits until the cluster answers; calls `on_wait` after each second or so with the time waited so far.
+    pub(crate) fn wait_until_up(
+        &self,
+        bootstrap_servers: &str,
+        limit: Duration,
+        on_wait: &mut dyn FnMut(Duration),
+    ) -> Result<(), BrokerError> {
+        let start = Instant::now();
+        loop {
+            let turn = Duration::from_secs(1).min(limit.saturating_sub(start.elapsed()));
+            let turn_end = Instant::now() + turn;
+            let error = match self.consumer.fetch_metadata(None, turn.max(Duration::from_millis(1))) {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            if start.elapsed() >= limit {
+                let last = self.consumer.context().last_error();
+                let message = format!(
+                    "no Kafka broker answered at {bootstrap_servers} within {} s: {}",
+                    limit.as_secs_f32(),
+                    if last.is_empty() { error.to_string() } else { last },
+                );
+                return Err(BrokerError::new(ErrorKind::Fatal, message));
+            }
+            std::thread::sleep(turn_end.saturating_duration_since(Instant::now()));
+            on_wait(start.elapsed());
+        }
+    }
+
+    /// What the topic is like; `None` if there is no such topic.
+    pub(crate) fn topic(&self, name: &str) -> Result<Option<TopicState>, BrokerError> {
+        let what = || format!("metadata of topic {name}");
+        let metadata =
+            self.consumer.fetch_metadata(Some(name), ANSWER_LIMIT).map_err(|e| errors::of_client(&what(), &e))?;
+        let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else { return Ok(None) };
+        match topic.error() {
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) => return Ok(None),
+            Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) => {
+                return Ok(Some(TopicState { partitions: 0, led: false }));
+            }
+            Some(code) => return Err(errors::of_request(&what(), code.into())),
+            None => {}
+        }
+        let partitions = topic.partitions();
+        Ok(Some(TopicState {
+            partitions: partitions.len() as i32,
+            led: partitions.iter().all(|partition| partition.leader() >= 0),
+        }))
+    }
+
+    /// How many partitions a topic has that a producer writes to; asked once.
+    pub(crate) fn partitions(&self, name: &str) -> Result<i32, BrokerError> {
+        if let Some(partitions) = self.partitions.lock().unwrap().get(name) {
+            return Ok(*partitions);
+        }
+        match self.topic(name)? {
+            Some(topic) if topic.partitions > 0 => {
+                self.partitions.lock().unwrap().insert(name.to_owned(), topic.partitions);
+                Ok(topic.partitions)
+            }
+            Some(_) => Err(BrokerError::new(
+                ErrorKind::Retry,
+                format!("topic {name} has no leader yet; it may be a moment old"),
+            )),
+            None => Err(BrokerError::new(
+                ErrorKind::Fatal,
+                format!("topic {name} does not exist; create it, or correct the name"),
+            )),
+        }
+    }
+
+    /// The offset after the last record, committed or not, of each partition: one request to each broker.
+    pub(crate) fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            // In a question for times, the end's number asks for the end.
+            let added = list.add_partition_offset(&partition.topic, partition.partition, Offset::End);
+            added.map_err(|error| errors::of_client(&format!("end offset of {partition}"), &error))?;
+        }
+        let answer = self
+            .consumer
+            .offsets_for_times(list, ANSWER_LIMIT)
+            .map_err(|error| errors::of_client(&format!("end offsets of {} and others", partitions[0]), &error))?;
+        partitions
+            .iter()
+            .map(|partition| {
+                let what = || format!("end offset of {partition}");
+                let element = answer
+                    .find_partition(&partition.topic, partition.partition)
+                    .ok_or_else(|| errors::of_request(&what(), RDKafkaErrorCode::UnknownPartition))?;
+                element.error().map_err(|error| errors::of_client(&what(), &error))?;
+                match element.offset() {
+                    Offset::Offset(offset) => Ok(offset),
+                    other => Err(BrokerError::new(ErrorKind::Retry, format!("{}: the broker said {other:?}", what()))),
+                }
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,66 @@
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use millstream::broker::{Assignment, BrokerError, ErrorKind, PartitionReader, TopicPartition};
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer;
+
+use crate::context::{ConsumerReports, KafkaConsumer};
+use crate::errors;
+use crate::reader::{KafkaReader, Slot, add_start};
+use crate::settings::KafkaSettings;
+
+/// Reads outside of the group: one consumer for all readers of a broker, which never subscribes and never commits.
+pub(crate) struct Restore {
+    consumer: Arc<KafkaConsumer>,
+    read: Mutex<HashSet<TopicPartition>>,
+}
+
+impl Restore {
+    pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, BrokerError> {
+        let reports = ConsumerReports::new("restore", true);
+        // Should librdkafka report a rebalance when it closes, nobody would answer.
+        reports.close();
+        let consumer: KafkaConsumer = settings
+            .restore()
+            .create_with_context(reports)
+            .map_err(|error| errors::of_client("a consumer for readers outside of the group", &error))?;
+        Ok(Restore { consumer: Arc::new(consumer), read: Mutex::new(HashSet::new()) })
+    }
+
+    /// Serves log lines and errors of the consumer for that long.
+    pub(crate) fn serve_reports(&self, time: Duration) {
+        self.consumer.poll(time);
+    }
+
+    /// A reader of one more partition; a partition has one reader at a time.
+    pub(crate) fn reader(self: &Arc<Self>, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
+        let Assignment { partition, from, .. } = &assignment;
+        let mut list = TopicPartitionList::with_capacity(1);
+        add_start(&mut list, &assignment)?;
+        // Held until the partition is assigned: else its last reader could take it away just then.
+        let mut read = self.read.lock().unwrap();
+        if read.contains(partition) {
+            let message = format!("{partition} has another reader outside of the group: drop that one first");
+            return Err(BrokerError::new(ErrorKind::Retry, message));
+        }
+        let slot = Slot::open(&self.consumer, &assignment)?;
+        self.consumer.incremental_assign(&list).map_err(|error| {
+            BrokerError::new(ErrorKind::Fatal, format!("reading {partition} outside of the group: {error}"))
+        })?;
+        read.insert(partition.clone());
+        Ok(Box::new(KafkaReader::new(slot, *from, Some(self.clone()))))
+    }
+
+    /// Takes a partition away whose reader is dropped.
+    pub(crate) fn release(&self, partition: &TopicPartition) {
+        let mut list = TopicPartitionList::with_capacity(1);
+        list.add_partition(&partition.topic, partition.partition);
+        let mut read = self.read.lock().unwrap();
+        if let Err(error) = self.consumer.incremental_unassign(&list) {
+            tracing::warn!(%partition, "a reader's partition was not given back: {error}");
+        }
+        read.remove(partition);
+    }
+}

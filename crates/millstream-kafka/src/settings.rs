@@ -1,0 +1,266 @@
+use std::collections::BTreeMap;
+
+use millstream::broker::{BrokerError, ErrorKind};
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+/// How the group shares out its partitions. Both use Kafka's `range` assignor, which keeps partitions of the same
+/// number together: joins need that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// The protocol of all brokers: a rebalance takes everything away and gives it anew.
+    Classic,
+    /// `group.protocol=consumer` (KIP-848, Kafka 4.0 and later): only what moves is taken away.
+    Consumer,
+}
+
+/// What a member of the group does when the position that it reads from is not on the broker any more
+/// (`auto.offset.reset`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// Goes on with the oldest record there is.
+    Earliest,
+    /// Goes on with what is written from now on.
+    Latest,
+    /// Fails.
+    Error,
+}
+
+/// How to reach a Kafka cluster. Properties have librdkafka's names and override this crate's defaults, except for
+/// those that its correctness stands on: [`KafkaBroker::new`](crate::KafkaBroker::new) refuses these, with the reason.
+#[derive(Clone, Debug)]
+pub struct KafkaSettings {
+    /// `bootstrap.servers`: `host:port`, several separated by commas.
+    pub bootstrap_servers: String,
+    /// The consumer group; also its readers outside of the group name themselves by it.
+    pub group_id: String,
+    /// How the group shares out its partitions.
+    pub group_protocol: GroupProtocol,
+    /// What to do when a position to read from is gone.
+    pub offset_reset: OffsetReset,
+    /// Properties of every client (security, `client.id`, …).
+    pub properties: BTreeMap<String, String>,
+    /// Properties of the group's member alone.
+    pub consumer_properties: BTreeMap<String, String>,
+    /// Properties of producers alone.
+    pub producer_properties: BTreeMap<String, String>,
+    /// Properties of the readers outside of the group alone (changelogs).
+    pub restore_properties: BTreeMap<String, String>,
+}
+
+impl KafkaSettings {
+    /// Settings without any property: classic protocol, earliest offset.
+    pub fn new(bootstrap_servers: impl Into<String>, group_id: impl Into<String>) -> Self {
+        KafkaSettings {
+            bootstrap_servers: bootstrap_servers.into(),
+            group_id: group_id.into(),
+            group_protocol: GroupProtocol::Classic,
+            offset_reset: OffsetReset::Earliest,
+            properties: BTreeMap::new(),
+            consumer_properties: BTreeMap::new(),
+            producer_properties: BTreeMap::new(),
+            restore_properties: BTreeMap::new(),
+        }
+    }
+}
+
+/// Properties that nobody may set, and why.
+const REFUSED: &[(&str, &str)] = &[
+    ("bootstrap.servers", "it has a setting of its own, bootstrap_servers"),
+    ("metadata.broker.list", "it is another name of bootstrap.servers, which has a setting of its own"),
+    ("group.id", "it has a setting of its own, group_id"),
+    ("group.protocol", "it has a setting of its own, group_protocol"),
+    ("auto.offset.reset", "it has a setting of its own, offset_reset"),
+    ("partition.assignment.strategy", "it is always `range`: other assignors part the inputs of a join"),
+    ("group.remote.assignor", "it is always `range`: other assignors part the inputs of a join"),
+    ("enable.auto.commit", "it is always false: offsets are committed together with the results"),
+    ("enable.auto.offset.store", "it is always false: offsets are committed together with the results"),
+    ("isolation.level", "it is always `read_committed`: else results of aborted transactions would be read"),
+    ("enable.partition.eof", "it is always true: the end of a partition ends a restore"),
+    ("enable.idempotence", "it is always true: else retries could double or reorder records"),
+    ("transactional.id", "each producer is given its own"),
+    ("delivery.report.only.error", "it is always true: nothing waits for the delivery of a single record"),
+];
+
+/// Properties that librdkafka refuses when the broker is to do their work.
+const REFUSED_BY_CONSUMER_PROTOCOL: &[&str] = &["session.timeout.ms", "heartbeat.interval.ms", "group.protocol.type"];
+
+/// Kilobytes fetched ahead, for each partition (`queued.max.messages.kbytes`): with a queue of its own, a partition has
+/// this limit for itself, so librdkafka's 64 MB would let memory grow with the number of partitions.
+const FETCHED_AHEAD_KB: &str = "4096";
+
+type Properties = BTreeMap<String, String>;
+
+impl KafkaSettings {
+    /// Refuses what must not be set, and names and values that librdkafka does not know.
+    pub(crate) fn check(&self) -> Result<(), BrokerError> {
+        for (setting, properties) in [
+            ("properties", &self.properties),
+            ("consumer_properties", &self.consumer_properties),
+            ("producer_properties", &self.producer_properties),
+            ("restore_properties", &self.restore_properties),
+        ] {
+            for name in properties.keys() {
+                if let Some((_, why)) = REFUSED.iter().find(|(refused, _)| refused == name) {
+                    return Err(refusal(setting, name, why));
+                }
+                if self.group_protocol == GroupProtocol::Consumer
+                    && REFUSED_BY_CONSUMER_PROTOCOL.contains(&name.as_str())
+                {
+                    let why = "with group_protocol `consumer` the broker decides it (its group.consumer.* settings)";
+                    return Err(refusal(setting, name, why));
+                }
+            }
+        }
+        for config in [self.member(), self.restore(), self.producer(None), self.metadata(), self.admin()] {
+            config.create_native_config().map_err(|error| crate::errors::of_client("Kafka properties", &error))?;
+        }
+        Ok(())
+    }
+
+    /// The group's member.
+    pub(crate) fn member(&self) -> ClientConfig {
+        let mut config = self.reading();
+        let offset_reset = match self.offset_reset {
+            OffsetReset::Earliest => "earliest",
+            OffsetReset::Latest => "latest",
+            OffsetReset::Error => "error",
+        };
+        config.set("group.id", &self.group_id).set("auto.offset.reset", offset_reset);
+        match self.group_protocol {
+            GroupProtocol::Classic => config.set("partition.assignment.strategy", "range"),
+            GroupProtocol::Consumer => config.set("group.protocol", "consumer").set("group.remote.assignor", "range"),
+        };
+        with(config, &self.consumer_properties)
+    }
+
+    /// The consumer that reads partitions outside of the group. It never subscribes and never commits; librdkafka wants
+    /// a group to be named even so.
+    pub(crate) fn restore(&self) -> ClientConfig {
+        let mut config = self.reading();
+        config.set("group.id", format!("{}-restore", self.group_id)).set("auto.offset.reset", "error");
+        with(config, &self.restore_properties)
+    }
+
+    /// What both consumers share.
+    fn reading(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("isolation.level", "read_committed")
+            .set("enable.partition.eof", "true")
+            .set("allow.auto.create.topics", "false")
+            .set("queued.min.messages", "20000")
+            .set("queued.max.messages.kbytes", FETCHED_AHEAD_KB)
+            // A partition whose queue was full waits this long before it is fetched again: 1 s by default.
+            .set("fetch.queue.backoff.ms", "10")
+            // A partition that joins or moves waits for the fetch under way: 500 ms by default.
+            .set("fetch.wait.max.ms", "100");
+        with(config, &self.properties)
+    }
+
+    /// A producer.
+    pub(crate) fn producer(&self, transactional_id: Option<&str>) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("enable.idempotence", "true")
+            .set("delivery.report.only.error", "true")
+            // As the Java clients choose: else joins with topics that they write would miss.
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "5")
+            .set("queue.buffering.max.messages", "200000")
+            .set("queue.buffering.max.kbytes", "65536");
+        if let Some(id) = transactional_id {
+            config.set("transactional.id", id).set("transaction.timeout.ms", "10000");
+        }
+        let config = with(config, &self.properties);
+        let mut config = with(config, &self.producer_properties);
+        if transactional_id.is_none() {
+            config.remove("transaction.timeout.ms");
+        }
+        config
+    }
+
+    /// The client that asks for metadata and for end offsets, of committed records or not.
+    pub(crate) fn metadata(&self) -> ClientConfig {
+        let mut config = self.client();
+        config.set("isolation.level", "read_uncommitted").set("allow.auto.create.topics", "false");
+        with(config, &self.properties)
+    }
+
+    /// The client that creates topics and deletes records. rust-rdkafka never takes its log lines out of their queue, so
+    /// it must write none; its calls answer with their errors.
+    pub(crate) fn admin(&self) -> ClientConfig {
+        let mut config = with(self.client(), &self.properties);
+        config.set_log_level(RDKafkaLogLevel::Emerg);
+        config
+    }
+
+    fn client(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", &self.bootstrap_servers)
+            .set("client.id", &self.group_id)
+            // After an outage of the broker, 10 s by default.
+            .set("reconnect.backoff.max.ms", "1000")
+            .set_log_level(RDKafkaLogLevel::Debug);
+        config
+    }
+}
+
+fn with(mut config: ClientConfig, properties: &Properties) -> ClientConfig {
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    config
+}
+
+fn refusal(setting: &str, name: &str, why: &str) -> BrokerError {
+    BrokerError::new(ErrorKind::Fatal, format!("{setting}: the Kafka property {name} cannot be set: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_by_name_what_correctness_stands_on() {
+        for (name, why) in REFUSED {
+            let mut settings = KafkaSettings::new("localhost:9092", "app");
+            settings.producer_properties.insert(name.to_string(), "x".into());
+            let error = settings.check().unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Fatal);
+            assert!(error.message.contains(name) && error.message.contains(why), "{error}");
+            assert!(error.message.starts_with("producer_properties:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn session_timeout_is_the_brokers_with_the_consumer_protocol() {
+        let mut settings = KafkaSettings::new("localhost:9092", "app");
+        settings.consumer_properties.insert("session.timeout.ms".into(), "9000".into());
+        settings.check().unwrap();
+        settings.group_protocol = GroupProtocol::Consumer;
+        assert!(settings.check().unwrap_err().message.contains("session.timeout.ms"));
+    }
+
+    #[test]
+    fn an_unknown_property_is_named() {
+        let mut settings = KafkaSettings::new("localhost:9092", "app");
+        settings.restore_properties.insert("fetch.wait.maximum".into(), "9".into());
+        let error = settings.check().unwrap_err();
+        assert!(error.message.contains("fetch.wait.maximum"), "{error}");
+    }
+
+    #[test]
+    fn properties_override_the_defaults() {
+        let mut settings = KafkaSettings::new("localhost:9092", "app");
+        settings.properties.insert("fetch.wait.max.ms".into(), "7".into());
+        settings.producer_properties.insert("linger.ms".into(), "0".into());
+        settings.consumer_properties.insert("fetch.wait.max.ms".into(), "8".into());
+        assert_eq!(settings.member().get("fetch.wait.max.ms"), Some("8"));
+        assert_eq!(settings.restore().get("fetch.wait.max.ms"), Some("7"));
+        assert_eq!(settings.producer(Some("t")).get("linger.ms"), Some("0"));
+    }
+}

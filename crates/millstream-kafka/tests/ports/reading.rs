@@ -1,0 +1,148 @@
+//! Readers, in the group and outside of it.
+
+use std::ops::ControlFlow;
+
+use millstream::broker::{Broker, ErrorKind, Position, Producer, TopicPartition};
+use millstream_kafka::{GroupProtocol, KafkaBroker};
+
+use crate::support::{
+    Bell, Got, address, assigned, assignment, broker, contents, got, read_to_end, send, settings, short, topic, unique,
+    until, write, writer,
+};
+
+#[test]
+fn transactions_are_seen_when_they_are_committed_and_the_end_is_beyond_their_markers() {
+    let Some(address) = address() else { return };
+    let broker = broker(&address);
+    let topic = topic(&broker, 1);
+    let (_member, mut producer) = writer(&broker, &topic, Some(&unique("txn")));
+    send(&mut *producer, 0, "a");
+    producer.commit(&[]).unwrap();
+    assert_eq!(contents(&broker, &topic), [got(0, "a"), Got::End(2)]);
+
+    send(&mut *producer, 0, "b");
+    // Must be on the broker, so that the abort leaves a marker.
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    until("the open record", || (broker.end_offsets(std::slice::from_ref(&partition)).unwrap() == [3]).then_some(()));
+    assert_eq!(contents(&broker, &topic), [got(0, "a"), Got::End(2)]);
+    producer.abort().unwrap();
+    send(&mut *producer, 0, "c");
+    producer.commit(&[]).unwrap();
+    assert_eq!(contents(&broker, &topic), [got(0, "a"), got(4, "c"), Got::End(6)]);
+    // Nothing was begun: nothing to do.
+    producer.commit(&[]).unwrap();
+    producer.abort().unwrap();
+    assert_eq!(broker.end_offsets(&[partition]).unwrap(), [6]);
+}
+
+#[test]
+fn a_reader_is_sought_and_reaches_the_end_again() {
+    let Some(address) = address() else { return };
+    for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+        let broker = KafkaBroker::new(settings(&address, protocol)).unwrap();
+        let topic = topic(&broker, 1);
+        write(&broker, &topic, &["a", "b", "c"]);
+        let mut member = broker.join(&[&topic]).unwrap();
+        let (partition, mut reader) = assigned(&mut *member, &Bell::default()).pop().unwrap();
+        assert_eq!(partition, TopicPartition::new(topic.as_str(), 0));
+        // At once after the assignment.
+        reader.seek(Position::Offset(1)).unwrap();
+        assert_eq!(read_to_end(&mut *reader), [got(1, "b"), got(2, "c"), Got::End(3)]);
+        reader.seek(Position::Beginning).unwrap();
+        assert_eq!(read_to_end(&mut *reader), [got(0, "a"), got(1, "b"), got(2, "c"), Got::End(3)]);
+        reader.seek(Position::End).unwrap();
+        assert_eq!(read_to_end(&mut *reader), [Got::End(3)]);
+
+        // What `take` does not want is thrown away, until the reader is sought.
+        reader.seek(Position::Offset(0)).unwrap();
+        let first = until("the first record", || {
+            let mut first = None;
+            let count = reader
+                .read(10, &mut |fetched| {
+                    first = Some(short(&fetched));
+                    ControlFlow::Break(())
+                })
+                .unwrap();
+            assert_eq!(count, usize::from(first.is_some()));
+            first
+        });
+        assert_eq!(first, got(0, "a"));
+        reader.seek(Position::Offset(1)).unwrap();
+        assert_eq!(read_to_end(&mut *reader), [got(1, "b"), got(2, "c"), Got::End(3)]);
+        member.leave().unwrap();
+        // A reader that was taken away reads nothing, and says nothing.
+        assert_eq!(reader.read(10, &mut |fetched| panic!("{fetched:?}")).unwrap(), 0);
+        reader.seek(Position::Beginning).unwrap();
+    }
+}
+
+#[test]
+fn a_panic_of_the_taker_leaves_the_reader_usable() {
+    let Some(address) = address() else { return };
+    let broker = broker(&address);
+    let topic = topic(&broker, 1);
+    write(&broker, &topic, &["a", "b", "c"]);
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    let mut reader = broker.reader(assignment(&partition, Position::Beginning, &Bell::default())).unwrap();
+    until("a panic", || {
+        let read = std::panic::AssertUnwindSafe(|| reader.read(10, &mut |_| std::panic::resume_unwind(Box::new(()))));
+        std::panic::catch_unwind(read).err()
+    });
+    reader.seek(Position::Beginning).unwrap();
+    assert_eq!(read_to_end(&mut *reader), [got(0, "a"), got(1, "b"), got(2, "c"), Got::End(3)]);
+}
+
+#[test]
+fn a_reader_that_waits_is_woken_every_time() {
+    let Some(address) = address() else { return };
+    let broker = broker(&address);
+    let topic = topic(&broker, 1);
+    let bell = Bell::default();
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    let mut reader = broker.reader(assignment(&partition, Position::Beginning, &bell)).unwrap();
+    let (_member, mut producer) = writer(&broker, &topic, None);
+    // No sleep and no second look: what is not announced by the bell is not read.
+    let mut next = |expected: Got| loop {
+        let seen = bell.count();
+        let mut first = None;
+        reader
+            .read(1, &mut |fetched| {
+                first = Some(short(&fetched));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        match first {
+            Some(first) => return assert_eq!(first, expected),
+            None => bell.wait(seen),
+        }
+    };
+    next(Got::End(0));
+    for round in 0..200 {
+        send(&mut *producer, 0, &round.to_string());
+        producer.commit(&[]).unwrap();
+        next(got(round, &round.to_string()));
+        next(Got::End(round + 1));
+    }
+}
+
+#[test]
+fn a_partition_has_one_reader_outside_of_the_group_at_a_time() {
+    let Some(address) = address() else { return };
+    let broker = broker(&address);
+    let topic = topic(&broker, 2);
+    write(&broker, &topic, &["a", "b"]);
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    let bell = Bell::default();
+    for _ in 0..20 {
+        let mut reader = broker.reader(assignment(&partition, Position::Beginning, &bell)).unwrap();
+        let error = broker.reader(assignment(&partition, Position::End, &bell)).err().unwrap();
+        assert_eq!(error.kind, ErrorKind::Retry);
+        assert!(error.message.contains(&partition.to_string()), "{error}");
+        let other = TopicPartition::new(topic.as_str(), 1);
+        let mut other = broker.reader(assignment(&other, Position::Beginning, &bell)).unwrap();
+        assert_eq!(read_to_end(&mut *reader), [got(0, "a"), got(1, "b"), Got::End(2)]);
+        assert_eq!(read_to_end(&mut *other), [Got::End(0)]);
+        reader.seek(Position::Offset(1)).unwrap();
+        assert_eq!(read_to_end(&mut *reader), [got(1, "b"), Got::End(2)]);
+    }
+}

@@ -1,0 +1,205 @@
+//! What the tests share: names, topics, readers that wait.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use millstream::broker::{
+    Assignment, Broker, CleanupPolicy, Committed, Fetched, GroupEvent, GroupMember, NewTopic, Outgoing,
+    PartitionReader, Position, Producer, TopicId, TopicPartition, Waker,
+};
+use millstream::record::Headers;
+use millstream_kafka::{GroupProtocol, KafkaBroker, KafkaSettings};
+
+/// What hangs is a failure after this.
+const HANG: Duration = Duration::from_secs(60);
+
+/// The broker to test against; without one, a line says that the test did not run.
+pub fn address() -> Option<String> {
+    let address = std::env::var("MILLSTREAM_TEST_BROKER").unwrap_or_default();
+    let is_address =
+        address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    if is_address {
+        return Some(address);
+    }
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    let line = format!("{test}: not run: MILLSTREAM_TEST_BROKER is {address:?}, and not a Kafka broker's host:port");
+    writeln!(std::io::stderr(), "{line}").unwrap();
+    None
+}
+
+/// A name that nothing else has.
+pub fn unique(what: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    format!("ports-{what}-{now}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+pub fn settings(address: &str, protocol: GroupProtocol) -> KafkaSettings {
+    let mut settings = KafkaSettings::new(address, unique("group"));
+    settings.group_protocol = protocol;
+    if protocol == GroupProtocol::Classic {
+        settings.consumer_properties.insert("heartbeat.interval.ms".into(), "300".into());
+    }
+    settings
+}
+
+pub fn broker(address: &str) -> KafkaBroker {
+    KafkaBroker::new(settings(address, GroupProtocol::Classic)).unwrap()
+}
+
+/// A new topic's name.
+pub fn topic(broker: &KafkaBroker, partitions: i32) -> String {
+    let name = unique("topic");
+    broker
+        .create(&[NewTopic {
+            name: name.clone(),
+            partitions,
+            replication_factor: None,
+            cleanup_policy: CleanupPolicy::Delete,
+            config: BTreeMap::new(),
+        }])
+        .unwrap();
+    name
+}
+
+/// Repeats `step` until it yields something.
+pub fn until<T>(what: &str, mut step: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = step() {
+            return value;
+        }
+        assert!(start.elapsed() < HANG, "waited too long for {what}");
+    }
+}
+
+/// A member that writes only: it never polls, and has no partitions.
+pub fn writer(
+    broker: &KafkaBroker,
+    topic: &str,
+    transactional_id: Option<&str>,
+) -> (Box<dyn GroupMember>, Box<dyn Producer>) {
+    let mut member = broker.join(&[topic]).unwrap();
+    let producer = member.producer(transactional_id, &[topic.into()]).unwrap();
+    (member, producer)
+}
+
+static NO_HEADERS: LazyLock<Headers> = LazyLock::new(Headers::default);
+
+pub fn record<'a>(partition: i32, key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Outgoing<'a> {
+    Outgoing { topic: TopicId(0), partition: Some(partition), timestamp: 1000, key, value, headers: &NO_HEADERS }
+}
+
+/// Writes a text without a key to the producer's first topic.
+pub fn send(producer: &mut dyn Producer, partition: i32, text: &str) {
+    producer.send(record(partition, None, Some(text.as_bytes()))).unwrap();
+}
+
+/// Writes texts to partition 0 of a topic, outside of transactions.
+pub fn write(broker: &KafkaBroker, topic: &str, texts: &[&str]) {
+    let (member, mut producer) = writer(broker, topic, None);
+    texts.iter().for_each(|text| send(&mut *producer, 0, text));
+    producer.commit(&[]).unwrap();
+    member.leave().unwrap();
+}
+
+pub fn at(offset: i64, metadata: &str) -> Committed {
+    Committed { offset, metadata: metadata.to_owned() }
+}
+
+/// Wakes a thread that waits.
+#[derive(Clone, Default)]
+pub struct Bell(Arc<(Mutex<u64>, Condvar)>);
+
+impl Bell {
+    pub fn waker(&self) -> Waker {
+        let bell = self.clone();
+        Arc::new(move || {
+            *bell.0.0.lock().unwrap() += 1;
+            bell.0.1.notify_all();
+        })
+    }
+
+    /// How often it rang.
+    pub fn count(&self) -> u64 {
+        *self.0.0.lock().unwrap()
+    }
+
+    /// Waits until it rings after it had rung `seen` times.
+    pub fn wait(&self, seen: u64) {
+        let count = self.0.0.lock().unwrap();
+        let (_, timeout) = self.0.1.wait_timeout_while(count, HANG, |count| *count <= seen).unwrap();
+        assert!(!timeout.timed_out(), "nobody was woken");
+    }
+
+    pub fn pause(&self, time: Duration) {
+        let count = self.0.0.lock().unwrap();
+        let seen = *count;
+        drop(self.0.1.wait_timeout_while(count, time, |count| *count == seen).unwrap());
+    }
+}
+
+pub fn assignment(partition: &TopicPartition, from: Position, bell: &Bell) -> Assignment {
+    Assignment { partition: partition.clone(), from, waker: bell.waker() }
+}
+
+/// What a reader handed over, in short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Got {
+    Record(i64, String),
+    End(i64),
+}
+
+pub fn got(offset: i64, text: &str) -> Got {
+    Got::Record(offset, text.to_owned())
+}
+
+pub fn short(fetched: &Fetched<'_>) -> Got {
+    match fetched {
+        Fetched::Record(record) => {
+            Got::Record(record.offset, String::from_utf8_lossy(record.value.unwrap_or(b"null")).into_owned())
+        }
+        Fetched::End(offset) => Got::End(*offset),
+    }
+}
+
+/// Reads until the end has been reached.
+pub fn read_to_end(reader: &mut dyn PartitionReader) -> Vec<Got> {
+    let mut all = Vec::new();
+    until("the end of a partition", || {
+        reader
+            .read(1000, &mut |fetched| {
+                all.push(short(&fetched));
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+        matches!(all.last(), Some(Got::End(_))).then_some(())
+    });
+    all
+}
+
+/// Everything in partition 0 of a topic that is committed.
+pub fn contents(broker: &KafkaBroker, topic: &str) -> Vec<Got> {
+    let partition = TopicPartition::new(topic, 0);
+    let mut reader = broker.reader(assignment(&partition, Position::Beginning, &Bell::default())).unwrap();
+    read_to_end(&mut *reader)
+}
+
+/// Polls until the member is given partitions, and answers.
+pub fn assigned(member: &mut dyn GroupMember, bell: &Bell) -> Vec<(TopicPartition, Box<dyn PartitionReader>)> {
+    until("an assignment", || match member.poll(Duration::from_millis(100)).unwrap() {
+        Some(GroupEvent::Assigned(partitions)) => {
+            let assignments = partitions.iter().map(|p| assignment(p, Position::Beginning, bell)).collect();
+            let readers = member.assign(assignments).unwrap();
+            Some(partitions.into_iter().zip(readers).collect())
+        }
+        Some(other) => panic!("{other:?}"),
+        None => None,
+    })
+}

@@ -1,0 +1,1 @@
+//! Kafka's meaning in memory, behind the broker ports of Millstream.

@@ -1,0 +1,1 @@
+//! A Millstream process: settings, metrics, HTTP, signals, command line.

@@ -1,0 +1,127 @@
+//! Runs an instance on threads: the group on this one, each worker on its own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use millstream::broker::{Broker, BrokerError, Waker};
+use millstream::worker::{Application, Instance, Phase, Step, Worker, WorkerSeed, WorkerStatus};
+
+/// How long the group is polled before the loop looks around.
+const GROUP_POLL: Duration = Duration::from_millis(50);
+
+/// When a run ends by itself, and how long the end may take.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Whether the run ends when all that is in the inputs is processed and committed.
+    pub until_end: bool,
+    /// How long workers may take to commit and let go once the run is to end.
+    pub shutdown_timeout: Duration,
+}
+
+/// Why a run ended otherwise than it should.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RunError {
+    /// The broker would not let the instance join.
+    #[error("cannot join the group: {0}")]
+    Join(BrokerError),
+    /// A worker or the group failed; the text says where and why.
+    #[error("{0}")]
+    Failed(String),
+    /// The workers did not end in time.
+    #[error("the workers did not end within {0:?}; what was not committed is processed again at the next start")]
+    Timeout(Duration),
+}
+
+/// Runs an instance until `stop` is set, until it fails, or (if so chosen) until its inputs are drained. `observe` gets the
+/// workers' status once, at the start.
+pub fn run(
+    application: Arc<Application>,
+    broker: Arc<dyn Broker>,
+    options: &RunOptions,
+    stop: &AtomicBool,
+    observe: impl FnOnce(Vec<Arc<WorkerStatus>>),
+) -> Result<(), RunError> {
+    let bells: Vec<Arc<Bell>> = (0..application.options.workers).map(|_| Arc::default()).collect();
+    let wakers = bells.iter().map(|bell| {
+        let bell = bell.clone();
+        Arc::new(move || bell.ring()) as Waker
+    });
+    let (mut instance, seeds) =
+        Instance::start(application, broker.clone(), wakers.collect()).map_err(RunError::Join)?;
+    observe(instance.status());
+    let threads: Vec<JoinHandle<()>> = (seeds.into_iter().zip(bells))
+        .enumerate()
+        .map(|(index, (seed, bell))| {
+            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+            thread.spawn(move || work(seed, &bell)).map_err(|e| RunError::Failed(format!("no thread for a worker: {e}")))
+        })
+        .collect::<Result<_, _>>()?;
+
+    let mut stopping_since = None;
+    while instance.step(GROUP_POLL) != Phase::Stopped {
+        if stop.load(Ordering::Relaxed) {
+            instance.stop();
+        } else if options.until_end && drained(&mut instance, &*broker) {
+            instance.stop();
+        }
+        if instance.phase() == Phase::Stopping {
+            let since = *stopping_since.get_or_insert_with(Instant::now);
+            if since.elapsed() > options.shutdown_timeout {
+                return Err(RunError::Timeout(options.shutdown_timeout));
+            }
+        }
+    }
+    for thread in threads {
+        // A worker that panicked has reported it as a failure.
+        let _ = thread.join();
+    }
+    instance.failure().map_or(Ok(()), |failure| Err(RunError::Failed(failure.to_owned())))
+}
+
+fn drained(instance: &mut Instance, broker: &dyn Broker) -> bool {
+    // Asking the broker is for when the workers themselves see nothing to do.
+    let idle = instance.status().iter().all(|status| status.is_idle.load(Ordering::Relaxed));
+    idle && instance.is_drained(broker).unwrap_or_else(|error| {
+        tracing::warn!(%error, "whether the inputs are drained is not known yet");
+        false
+    })
+}
+
+fn work(seed: WorkerSeed, bell: &Bell) {
+    let mut worker = Worker::from(seed);
+    loop {
+        let now = now_ms();
+        match worker.step(now) {
+            Step::Busy => {}
+            Step::Idle(until) => bell.wait(Duration::from_millis(until.saturating_sub(now).max(0) as u64)),
+            Step::Ended => return,
+        }
+    }
+}
+
+/// The machine's clock, in ms since 1970-01-01 UTC.
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_millis() as i64)
+}
+
+/// Wakes one thread; a ring while it is awake is kept for its next wait.
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.changed.notify_one();
+    }
+
+    fn wait(&self, timeout: Duration) {
+        let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(rung, timeout, |rung| !*rung);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 = false;
+    }
+}

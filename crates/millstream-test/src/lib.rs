@@ -1,0 +1,1 @@
+//! TopologyTestDriver: a topology under test, without a broker.

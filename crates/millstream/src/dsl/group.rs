@@ -1,0 +1,173 @@
+use std::hash::Hash;
+
+use super::{Change, Stream, Table};
+use crate::processor::Tee;
+use crate::record::Record;
+use crate::state::{Connect, Store};
+use crate::topic::Topic;
+
+/// A stream whose records of one key are together in one partition, ready to be aggregated.
+pub struct GroupedStream<K, V> {
+    pub(super) stream: Stream<K, V>,
+}
+
+impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
+    /// Groups by another key: writes the records to the repartition topic `<application_id>-<name>-repartition`, named
+    /// and written by `topic`, and reads them there again. Timestamps and headers stay.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, output) = (Topic::new("in", Unit, Utf8), Topic::new("out", Utf8, Be64));
+    /// # let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     b.stream(&i)
+    ///         .group_by(Topic::new("by-word", Utf8, Utf8), |_, word| word.clone())
+    ///         .count(Store::new("counts", Utf8, Be64))
+    ///         .to_stream()
+    ///         .to(&o)
+    /// });
+    /// for word in ["a", "b", "a"] {
+    ///     driver.pipe(&input, (), word.to_string(), 0);
+    /// }
+    /// let counts = [("a", 1), ("b", 1), ("a", 2)].map(|(word, n)| (word.to_string(), Some(n)));
+    /// assert_eq!(driver.entries(&output), counts);
+    /// ```
+    pub fn group_by<L: Clone + 'static>(
+        &self,
+        topic: Topic<L, V>,
+        key: impl Fn(&K, &V) -> L + 'static,
+    ) -> GroupedStream<L, V> {
+        let keyed = self.then("key-by", true, move |context, record, children: &Tee<L, V>| {
+            let key = key(&record.key, &record.value);
+            children.push(context, record.with_key(key))
+        });
+        GroupedStream { stream: keyed.repartition(topic) }
+    }
+
+    /// Groups by the key as it is.
+    ///
+    /// After an operator that may have changed the key this is an error: use [`Stream::group_by`], or
+    /// [`Stream::repartition`] first.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", Utf8, Be64));
+    /// # let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     b.stream(&i).group_by_key().reduce(Store::new("sums", Utf8, Be64), |a, b| a + b).to_stream().to(&o)
+    /// });
+    /// driver.pipe(&input, "a".to_string(), 2, 0);
+    /// driver.pipe(&input, "a".to_string(), 3, 0);
+    /// assert_eq!(driver.values(&output), [2, 5]);
+    /// ```
+    pub fn group_by_key(&self) -> GroupedStream<K, V> {
+        self.require_unchanged_key("group_by_key()");
+        GroupedStream {
+            stream: self.then("group-by-key", false, |context, record, children| children.push(context, record)),
+        }
+    }
+
+    /// Writes the records to the repartition topic `<application_id>-<name>-repartition`, named and written by
+    /// `topic`, each to its key's partition, and reads them there again.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, output) = (Topic::new("in", Unit, Utf8), Topic::new("out", Utf8, Utf8));
+    /// # let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     b.stream(&i).map(|_, v| (v.clone(), v)).repartition(Topic::new("by-value", Utf8, Utf8)).to(&o)
+    /// });
+    /// driver.pipe(&input, (), "a".to_string(), 0);
+    /// assert_eq!(driver.entries(&output), [("a".to_string(), Some("a".to_string()))]);
+    /// ```
+    pub fn repartition(&self, topic: Topic<K, V>) -> Stream<K, V> {
+        let name = self.builder.graph.borrow_mut().repartition(&topic.name);
+        self.write(&name, &topic, None);
+        self.builder.source(&topic, name)
+    }
+
+    pub(super) fn require_unchanged_key(&self, operator: &str) {
+        if self.key_changed {
+            let mut graph = self.builder.graph.borrow_mut();
+            let node = graph.name(self.node);
+            graph.errors.push(format!(
+                "{operator} after {node}: the key may not be the one that chose the partition, so records of one key \
+                 may be in several; call repartition() first (or group_by() to group by another key)"
+            ));
+        }
+    }
+}
+
+impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
+    /// Counts the records of each key. An older record counts as any other; the count's time is the largest timestamp
+    /// among its records. See [`Stream::group_by`] for an example.
+    pub fn count(&self, store: Store<K, i64>) -> Table<K, i64> {
+        self.fold("count", store, |_, _, count| *count.get_or_insert(0) += 1)
+    }
+
+    /// Combines the values of each key, in the order of their partition: `reducer(so far, next)`; the first value is
+    /// taken as it is. See [`Stream::group_by_key`] for an example.
+    pub fn reduce(&self, store: Store<K, V>, reducer: impl Fn(&V, V) -> V + 'static) -> Table<K, V> {
+        self.fold("reduce", store, move |_, value, so_far| {
+            *so_far = Some(match so_far {
+                Some(before) => reducer(before, value),
+                None => value,
+            });
+        })
+    }
+
+    /// Folds the values of each key into an aggregate of another type, in the order of their partition.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", Utf8, Json));
+    /// # let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     b.stream(&i)
+    ///         .group_by_key()
+    ///         .aggregate(Store::new("lists", Utf8, Json), Vec::new, |_, value: i64, list| list.push(value))
+    ///         .to_stream()
+    ///         .to(&o)
+    /// });
+    /// driver.pipe(&input, "a".to_string(), 2, 0);
+    /// driver.pipe(&input, "a".to_string(), 3, 0);
+    /// assert_eq!(driver.values(&output), [vec![2], vec![2, 3]]);
+    /// ```
+    pub fn aggregate<A: Clone + 'static>(
+        &self,
+        store: Store<K, A>,
+        init: impl Fn() -> A + 'static,
+        aggregator: impl Fn(&K, V, &mut A) + 'static,
+    ) -> Table<K, A> {
+        self.fold("aggregate", store, move |key, value, aggregate| {
+            aggregator(key, value, aggregate.get_or_insert_with(&init));
+        })
+    }
+
+    fn fold<A: Clone + 'static>(
+        &self,
+        operator: &'static str,
+        store: Store<K, A>,
+        step: impl Fn(&K, V, &mut Option<A>) + 'static,
+    ) -> Table<K, A> {
+        let builder = &self.stream.builder;
+        let store = builder.store(store);
+        let rows = store.clone();
+        let changes = self.stream.then(operator, false, move |context, record, children: &Tee<K, Change<A>>| {
+            let Record { key, value, timestamp, headers } = record;
+            let (change, timestamp) = rows.update(&key, |aggregate, time| {
+                let old = aggregate.clone();
+                step(&key, value, aggregate);
+                *time = timestamp.max(*time);
+                (Change { old, new: aggregate.clone() }, *time)
+            });
+            children.push(context, Record { key, value: change, timestamp, headers })
+        });
+        builder.graph.borrow_mut().connect(store.store_id(), changes.node);
+        Table::new(builder, changes.node, changes.children, Some(store))
+    }
+}

@@ -1,0 +1,24 @@
+//! The DSL: streams and tables, in Kafka Streams' words.
+//!
+//! Each operator is short: it adds a node to the graph and a closure to its parent's children. Closures of the user
+//! are `Fn`: what they must remember lives in stores, or it would escape the changelog and the rollback.
+
+mod builder;
+mod change;
+mod group;
+mod join;
+mod process;
+mod sink;
+mod split;
+mod stream;
+mod table;
+mod windowed;
+
+pub use builder::TopologyBuilder;
+pub use change::Change;
+pub use group::GroupedStream;
+pub use sink::SinkValue;
+pub use split::Split;
+pub use stream::Stream;
+pub use table::Table;
+pub use windowed::WindowedStream;

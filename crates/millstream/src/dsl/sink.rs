@@ -1,0 +1,149 @@
+use std::sync::Arc;
+
+use super::Stream;
+use crate::broker::TopicId;
+use crate::processor::{Context, ProcessError, by_key};
+use crate::record::Record;
+use crate::serde::Serde;
+use crate::topic::Topic;
+use crate::topology::NodeKind;
+
+/// A value that can be written to a topic of `V`: a `V`, or an `Option<V>` whose `None` is a tombstone (null).
+pub trait SinkValue<V> {
+    /// The value, or `None` for null.
+    fn into_value(self) -> Option<V>;
+}
+
+impl<V> SinkValue<V> for V {
+    fn into_value(self) -> Option<V> {
+        Some(self)
+    }
+}
+
+impl<V> SinkValue<V> for Option<V> {
+    fn into_value(self) -> Option<V> {
+        self
+    }
+}
+
+impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
+    /// Writes the records to a topic, each to its key's partition (murmur2, as Kafka's Java client); those with a null
+    /// key are spread. A `None` value is written as a tombstone.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", Utf8, Be64));
+    /// # let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| b.stream(&i).to(&o));
+    /// driver.pipe(&input, "a".to_string(), 1, 0);
+    /// assert_eq!(driver.entries(&output), [("a".to_string(), Some(1))]);
+    /// ```
+    pub fn to<W: 'static>(&self, topic: &Topic<K, W>)
+    where
+        V: SinkValue<W>,
+    {
+        self.write(&topic.name, topic, None);
+    }
+
+    /// Writes the records to a topic, each to the partition that `partitioner` chooses from its key, its value (`None`
+    /// for a tombstone) and the count of partitions. One that does not exist is an error of the record.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, output) = (Topic::new("in", Unit, Be64), Topic::new("out", Unit, Be64));
+    /// # let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| b.stream(&i).to_partition(&o, |_, _, partitions| partitions - 1));
+    /// driver.pipe(&input, (), 7, 0);
+    /// assert_eq!(driver.values(&output), [7]);
+    /// ```
+    pub fn to_partition<W: 'static>(
+        &self,
+        topic: &Topic<K, W>,
+        partitioner: impl Fn(&K, Option<&W>, i32) -> i32 + 'static,
+    ) where
+        V: SinkValue<W>,
+    {
+        self.write(&topic.name, topic, Some(Box::new(partitioner)));
+    }
+
+    /// Writes each record to the topic that `name` chooses for it (Kafka Streams' `TopicNameExtractor`), to its key's
+    /// partition. The topics must exist: one that does not is an error.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, even) = (Topic::new("in", Unit, Be64), Topic::new("even", Unit, Be64));
+    /// # let i = input.clone();
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     b.stream(&i).to_chosen(Unit, Be64, |_, v: Option<&i64>| if v == Some(&2) { "even" } else { "odd" }.to_string())
+    /// });
+    /// driver.create_topic("even");
+    /// driver.pipe(&input, (), 2, 0);
+    /// assert_eq!(driver.values(&even), [2]);
+    /// ```
+    pub fn to_chosen<W: 'static>(
+        &self,
+        key: impl Serde<K>,
+        value: impl Serde<W>,
+        name: impl Fn(&K, Option<&W>) -> String + 'static,
+    ) where
+        V: SinkValue<W>,
+    {
+        let mut graph = self.builder.graph.borrow_mut();
+        let node = graph.node(NodeKind::DynamicSink, &[self.node]);
+        let node = graph.name(node);
+        drop(graph);
+        self.children.add(move |context, record| {
+            let record = into_outgoing(record);
+            let topic = name(&record.key, record.value.as_ref());
+            let topic = context.output.producer.topic(&topic).map_err(|e| ProcessError::from(e).at(&node))?;
+            send(context, topic, (&key, &value), &record, None).map_err(|e| e.at(&node))
+        });
+    }
+
+    /// Writes the records to the topic `name`, with the serdes of `topic`.
+    pub(super) fn write<W: 'static>(&self, name: &Arc<str>, topic: &Topic<K, W>, partitioner: Option<Partitioner<K, W>>)
+    where
+        V: SinkValue<W>,
+    {
+        let mut graph = self.builder.graph.borrow_mut();
+        let node = graph.node(NodeKind::Sink(name.clone()), &[self.node]);
+        let (id, node) = (graph.topic(name), graph.name(node));
+        drop(graph);
+        let (key, value) = (topic.key.clone(), topic.value.clone());
+        self.children.add(move |context, record| {
+            let record = into_outgoing(record);
+            send(context, id, (&*key, &*value), &record, partitioner.as_deref()).map_err(|e| e.at(&node))
+        });
+    }
+}
+
+type Partitioner<K, W> = Box<dyn Fn(&K, Option<&W>, i32) -> i32>;
+
+fn into_outgoing<K, V: SinkValue<W>, W>(record: Record<K, V>) -> Record<K, Option<W>> {
+    let Record { key, value, timestamp, headers } = record;
+    Record { key, value: value.into_value(), timestamp, headers }
+}
+
+fn send<K: 'static, W: 'static>(
+    context: &mut Context<'_>,
+    topic: TopicId,
+    (key, value): (&dyn Serde<K>, &dyn Serde<W>),
+    record: &Record<K, Option<W>>,
+    partitioner: Option<&dyn Fn(&K, Option<&W>, i32) -> i32>,
+) -> Result<(), ProcessError> {
+    let Some(partitioner) = partitioner else {
+        return context.output.send(topic, key, value, record, |bytes, partitions| by_key(key, bytes, partitions));
+    };
+    let partitions = context.output.producer.partitions(topic)?;
+    let chosen = partitioner(&record.key, record.value.as_ref(), partitions);
+    if !(0..partitions).contains(&chosen) {
+        return Err(ProcessError::new(format!(
+            "the partitioner chose partition {chosen}; the topic has the partitions 0 to {}",
+            partitions - 1
+        )));
+    }
+    context.output.send(topic, key, value, record, |_, _| Some(chosen))
+}

@@ -1,0 +1,32 @@
+//! Topologies, tasks, state and time: the stream processing engine, without I/O.
+//!
+//! A [topology](topology::Topology) is written with the [DSL](dsl): streams, tables, and processors written by hand. A
+//! [worker] runs its tasks: it reads records from the [ports to a broker](broker), pushes them through the task's graph,
+//! keeps state in typed [stores](state), and commits what was read, changed and written as one.
+//!
+//! The modules use each other one way only:
+//! record → serde, topic → partitioner, window → state → topology, processor → dsl → task → broker → worker.
+
+pub mod broker;
+pub mod dsl;
+pub mod partitioner;
+pub mod processor;
+pub mod record;
+pub mod serde;
+pub mod state;
+pub mod task;
+pub mod topic;
+pub mod topology;
+pub mod window;
+pub mod worker;
+
+/// What a topology is written with.
+pub mod prelude {
+    pub use crate::dsl::{Change, GroupedStream, Stream, Table, TopologyBuilder, WindowedStream};
+    pub use crate::processor::{ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType};
+    pub use crate::record::{Headers, Record, Timestamp};
+    pub use crate::serde::{Be32, Be64, Bytes, F32, F64, Json, Nullable, Serde, TimeWindowed, Unit, Utf8};
+    pub use crate::state::{KeyValueStore, Store};
+    pub use crate::topic::Topic;
+    pub use crate::window::{TimeWindows, Window, Windowed};
+}

@@ -1,0 +1,54 @@
+//! Processors: what a topology's nodes are made of.
+
+mod context;
+mod error;
+mod output;
+mod schedule;
+mod tee;
+
+pub use context::{Context, Origin, ProcessorContext};
+pub use error::ProcessError;
+pub use schedule::{Punctuation, PunctuationType};
+
+pub(crate) use error::Cause;
+pub(crate) use output::{Output, by_key};
+pub(crate) use tee::Tee;
+
+use crate::record::{Record, Timestamp};
+
+/// A node written by hand. All operators of the DSL can be written as one.
+///
+/// A processor is not changed by what it processes (`&self`): what it must remember lives in stores, which the
+/// changelog brings back after a restart and an abort rolls back.
+pub trait Processor: 'static {
+    /// The key of what comes in.
+    type KeyIn;
+    /// The value of what comes in.
+    type ValueIn;
+    /// The key of what goes out.
+    type KeyOut: Clone + 'static;
+    /// The value of what goes out.
+    type ValueOut: Clone + 'static;
+
+    /// Takes one record; forwards any number.
+    fn process(
+        &self,
+        context: &mut ProcessorContext<'_, '_, Self::KeyOut, Self::ValueOut>,
+        record: Record<Self::KeyIn, Self::ValueIn>,
+    ) -> Result<(), ProcessError>;
+
+    /// When [`Processor::punctuate`] is to be called: asked once, when the task is made.
+    fn schedule(&self) -> Vec<Punctuation> {
+        Vec::new()
+    }
+
+    /// Called for each punctuation of the schedule that is due, with the time (ms) it has become by its clock.
+    fn punctuate(
+        &self,
+        _context: &mut ProcessorContext<'_, '_, Self::KeyOut, Self::ValueOut>,
+        _punctuation: Punctuation,
+        _time: Timestamp,
+    ) -> Result<(), ProcessError> {
+        Ok(())
+    }
+}

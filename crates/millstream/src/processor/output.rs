@@ -1,0 +1,63 @@
+use crate::broker::{Outgoing, Producer, TopicId};
+use crate::partitioner::partition_of;
+use crate::processor::ProcessError;
+use crate::record::{Headers, Record};
+use crate::serde::{Serde, encode};
+
+/// A worker's way out: its producer, with the buffers that records are encoded into.
+pub(crate) struct Output {
+    pub(crate) producer: Box<dyn Producer>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+    /// How many records were sent, changelogs included.
+    pub(crate) sent: u64,
+    /// How many records came too late for their window.
+    pub(crate) late: u64,
+}
+
+impl Output {
+    pub(crate) fn new(producer: Box<dyn Producer>) -> Self {
+        Output { producer, key: Vec::new(), value: Vec::new(), sent: 0, late: 0 }
+    }
+
+    /// Encodes a record (`None` as null) and sends it to the partition that `choose` says, given the key's bytes and the
+    /// count of partitions.
+    pub(crate) fn send<K: 'static, V: 'static>(
+        &mut self,
+        topic: TopicId,
+        key_serde: &dyn Serde<K>,
+        value_serde: &dyn Serde<V>,
+        record: &Record<K, Option<V>>,
+        choose: impl FnOnce(Option<&[u8]>, i32) -> Option<i32>,
+    ) -> Result<(), ProcessError> {
+        let key = encode(key_serde, &record.key, &mut self.key)?;
+        let value = match &record.value {
+            Some(value) => encode(value_serde, value, &mut self.value)?,
+            None => None,
+        };
+        self.sent += 1;
+        let partition = choose(key, self.producer.partitions(topic)?);
+        let Record { timestamp, headers, .. } = record;
+        self.producer.send(Outgoing { topic, partition, timestamp: *timestamp, key, value, headers })?;
+        Ok(())
+    }
+
+    /// Sends one row of a store to its changelog.
+    pub(crate) fn send_row(
+        &mut self,
+        topic: TopicId,
+        partition: i32,
+        key: &[u8],
+        value: Option<&[u8]>,
+        timestamp: i64,
+    ) -> Result<(), crate::broker::BrokerError> {
+        let headers = &Headers::default();
+        self.sent += 1;
+        self.producer.send(Outgoing { topic, partition: Some(partition), timestamp, key: Some(key), value, headers })
+    }
+}
+
+/// The partition by the key's bytes, as Kafka's Java client chooses it; any for a record without key.
+pub(crate) fn by_key<K: 'static>(serde: &dyn Serde<K>, key: Option<&[u8]>, partitions: i32) -> Option<i32> {
+    key.map(|bytes| partition_of(serde.partition_bytes(bytes), partitions))
+}

@@ -1,0 +1,43 @@
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::{Context, ProcessError};
+use crate::record::Record;
+
+/// One child of a node: takes each record that the node forwards.
+type Push<K, V> = Box<dyn Fn(&mut Context<'_>, Record<K, V>) -> Result<(), ProcessError>>;
+
+/// The children of a node. They are added while the topology is built; then records are pushed to them.
+pub(crate) struct Tee<K, V>(Rc<RefCell<Vec<Push<K, V>>>>);
+
+impl<K, V> Tee<K, V> {
+    pub(crate) fn add(&self, push: impl Fn(&mut Context<'_>, Record<K, V>) -> Result<(), ProcessError> + 'static) {
+        self.0.borrow_mut().push(Box::new(push));
+    }
+}
+
+impl<K: Clone, V: Clone> Tee<K, V> {
+    /// Hands the record to each child in turn; the last one gets it without a clone.
+    pub(crate) fn push(&self, context: &mut Context<'_>, record: Record<K, V>) -> Result<(), ProcessError> {
+        let children = self.0.borrow();
+        let Some((last, rest)) = children.split_last() else {
+            return Ok(());
+        };
+        for child in rest {
+            child(context, record.clone())?;
+        }
+        last(context, record)
+    }
+}
+
+impl<K, V> Default for Tee<K, V> {
+    fn default() -> Self {
+        Tee(Rc::default())
+    }
+}
+
+impl<K, V> Clone for Tee<K, V> {
+    fn clone(&self) -> Self {
+        Tee(self.0.clone())
+    }
+}

@@ -1,0 +1,71 @@
+//! Serdes: how keys and values become bytes on a topic, and values again.
+
+mod json;
+mod nullable;
+mod numbers;
+mod plain;
+mod windowed;
+
+pub use json::Json;
+pub use nullable::Nullable;
+pub use numbers::{Be32, Be64, F32, F64};
+pub use plain::{Bytes, Unit, Utf8};
+pub use windowed::TimeWindowed;
+
+/// Why bytes could not be read, or a value not be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct SerdeError(String);
+
+impl SerdeError {
+    /// An error that says what was found and what would be right.
+    pub fn new(message: impl Into<String>) -> Self {
+        SerdeError(message.into())
+    }
+}
+
+/// Writes and reads one type. A serde is a small value, `Utf8` or `Json::new()`, not the type that it reads.
+pub trait Serde<T>: Send + Sync + 'static {
+    /// Appends the bytes of `value` to `out`.
+    fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError>;
+
+    /// Reads a value from all of `bytes`.
+    fn decode(&self, bytes: &[u8]) -> Result<T, SerdeError>;
+
+    /// Whether `value` is written as null, not as bytes.
+    fn is_null(&self, _value: &T) -> bool {
+        false
+    }
+
+    /// What null reads as; an error for most types.
+    fn decode_null(&self) -> Result<T, SerdeError> {
+        Err(SerdeError::new("found null; wrap the serde in Nullable to read it as None"))
+    }
+
+    /// The part of an encoded key that chooses its partition: all of it, except for windowed keys.
+    fn partition_bytes<'a>(&self, encoded: &'a [u8]) -> &'a [u8] {
+        encoded
+    }
+}
+
+/// Reads bytes or null.
+pub(crate) fn decode<T: 'static>(serde: &dyn Serde<T>, bytes: Option<&[u8]>) -> Result<T, SerdeError> {
+    match bytes {
+        Some(bytes) => serde.decode(bytes),
+        None => serde.decode_null(),
+    }
+}
+
+/// Writes into the emptied `out`; `None` for null.
+pub(crate) fn encode<'a, T: 'static>(
+    serde: &dyn Serde<T>,
+    value: &T,
+    out: &'a mut Vec<u8>,
+) -> Result<Option<&'a [u8]>, SerdeError> {
+    out.clear();
+    if serde.is_null(value) {
+        return Ok(None);
+    }
+    serde.encode(value, out)?;
+    Ok(Some(out))
+}

@@ -1,0 +1,56 @@
+//! State: typed maps in memory, which the changelog brings back after a restart and the undo log after an abort.
+//!
+//! A store belongs to one task and is used by its thread alone. Between two commits it remembers, for each key that
+//! was changed, the value before: a commit writes each such key once to the changelog and forgets the old values; an
+//! abort puts them back. Both cost the changed keys, not the store.
+
+mod key_value;
+mod rows;
+mod store;
+mod window;
+
+pub use key_value::KeyValueStore;
+pub use store::Store;
+pub use window::WindowStore;
+
+use crate::broker::{BrokerError, Message};
+use crate::record::Timestamp;
+use crate::serde::SerdeError;
+
+/// Takes one changed row: its key and value as bytes, `None` for a tombstone, and the time of its last change.
+pub(crate) type WriteRow<'a> = dyn FnMut(&[u8], Option<&[u8]>, Timestamp) -> Result<(), BrokerError> + 'a;
+
+/// Why a store's changes could not be written to its changelog.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FlushError {
+    #[error(transparent)]
+    Serde(#[from] SerdeError),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+/// What a task does with a store, whatever its types.
+pub(crate) trait StateStore {
+    /// Writes each row that changed since the last commit, and tombstones for what is expired at this stream time.
+    fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError>;
+
+    /// Forgets the values before; drops what is expired at this stream time, the same as when it was flushed.
+    fn commit(&self, stream_time: Timestamp);
+
+    /// Puts back the values as they were at the last commit.
+    fn rollback(&self);
+
+    /// Takes one record of the changelog.
+    fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError>;
+}
+
+/// A store that a processor can be connected to.
+pub trait Connect {
+    /// The store's place in its topology.
+    #[doc(hidden)]
+    fn store_id(&self) -> StoreId;
+}
+
+/// A store's place in its topology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreId(pub(crate) usize);

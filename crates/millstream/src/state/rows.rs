@@ -1,0 +1,226 @@
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+
+use crate::record::Timestamp;
+
+/// Rows by key, with the undo log of what changed since the last commit.
+///
+/// Rows lie in a vector with a hash index beside it, so the undo log names a row by its number: a changed row costs no
+/// second look-up at the commit. A deleted row stays in place, empty, until the commit, so that numbers hold.
+pub(crate) struct Rows<K, V> {
+    rows: IndexMap<K, Row<V>, foldhash::fast::FixedState>,
+    undo: Vec<Undo<V>>,
+}
+
+struct Row<V> {
+    value: Option<V>,
+    timestamp: Timestamp,
+    dirty: bool,
+}
+
+struct Undo<V> {
+    row: usize,
+    before: Option<(V, Timestamp)>,
+}
+
+impl<K, V> Default for Rows<K, V> {
+    fn default() -> Self {
+        Rows { rows: IndexMap::default(), undo: Vec::new() }
+    }
+}
+
+impl<K: Hash + Eq, V> Rows<K, V> {
+    pub(crate) fn get(&self, key: &K) -> Option<(&V, Timestamp)> {
+        let row = self.rows.get(key)?;
+        row.value.as_ref().map(|value| (value, row.timestamp))
+    }
+
+    /// Sets or, with `None`, deletes.
+    pub(crate) fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
+        match self.rows.entry(key) {
+            Entry::Occupied(mut entry) => {
+                let index = entry.index();
+                let row = entry.get_mut();
+                let before = std::mem::replace(&mut row.value, value);
+                if !row.dirty {
+                    row.dirty = true;
+                    self.undo.push(Undo { row: index, before: before.map(|value| (value, row.timestamp)) });
+                }
+                row.timestamp = timestamp;
+            }
+            Entry::Vacant(entry) => {
+                if value.is_some() {
+                    self.undo.push(Undo { row: entry.index(), before: None });
+                    entry.insert(Row { value, timestamp, dirty: true });
+                }
+            }
+        }
+    }
+
+    /// Changes a value, `None` where there is none, and its time in place. The key is cloned only for a new row, the
+    /// value only at its first change after a commit.
+    pub(crate) fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
+    where
+        K: Clone,
+        V: Clone,
+    {
+        let index = self.rows.get_index_of(key).unwrap_or_else(|| {
+            self.rows.insert_full(key.clone(), Row { value: None, timestamp: Timestamp::MIN, dirty: false }).0
+        });
+        let row = &mut self.rows[index];
+        if !row.dirty {
+            row.dirty = true;
+            let before = row.value.clone().map(|value| (value, row.timestamp));
+            self.undo.push(Undo { row: index, before });
+        }
+        change(&mut row.value, &mut row.timestamp)
+    }
+
+    /// The rows that changed since the last commit: key, value or `None` if deleted, time.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = (&K, Option<&V>, Timestamp)> {
+        self.undo.iter().filter_map(|undo| {
+            let (key, row) = self.rows.get_index(undo.row)?;
+            // A row made and deleted within one commit was never in the changelog, and is not written.
+            let never_seen = undo.before.is_none() && row.value.is_none();
+            (!never_seen).then_some((key, row.value.as_ref(), row.timestamp))
+        })
+    }
+
+    /// The rows that the changelog has, as of the last commit: key and time.
+    pub(crate) fn in_changelog(&self) -> impl Iterator<Item = (&K, Timestamp)> {
+        let added: HashSet<usize> =
+            self.undo.iter().filter(|undo| undo.before.is_none()).map(|undo| undo.row).collect();
+        let rows = self.rows.iter().enumerate().filter(move |(index, _)| !added.contains(index));
+        rows.map(|(_, (key, row))| (key, row.timestamp))
+    }
+
+    pub(crate) fn commit(&mut self) {
+        let mut deleted = Vec::new();
+        for Undo { row: index, .. } in self.undo.drain(..) {
+            if let Some((_, row)) = self.rows.get_index_mut(index) {
+                row.dirty = false;
+                if row.value.is_none() {
+                    deleted.push(index);
+                }
+            }
+        }
+        self.remove(deleted);
+    }
+
+    pub(crate) fn rollback(&mut self) {
+        let mut added = Vec::new();
+        for Undo { row: index, before } in self.undo.drain(..) {
+            if let Some((_, row)) = self.rows.get_index_mut(index) {
+                row.dirty = false;
+                match before {
+                    Some((value, timestamp)) => {
+                        row.value = Some(value);
+                        row.timestamp = timestamp;
+                    }
+                    None => added.push(index),
+                }
+            }
+        }
+        self.remove(added);
+    }
+
+    /// Removes rows by number. From the highest down: each gap is filled with the last row, which is then never one
+    /// that is still to be removed.
+    fn remove(&mut self, mut rows: Vec<usize>) {
+        rows.sort_unstable_by(|a, b| b.cmp(a));
+        for row in rows {
+            self.rows.swap_remove_index(row);
+        }
+    }
+
+    /// Sets or deletes without the undo log: what the changelog says is committed.
+    pub(crate) fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
+        match value {
+            Some(_) => {
+                self.rows.insert(key, Row { value, timestamp, dirty: false });
+            }
+            None => {
+                self.rows.swap_remove(&key);
+            }
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V, Timestamp)> {
+        self.rows.iter().filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Rows;
+
+    fn rows(rows: &Rows<&'static str, i32>) -> Vec<(&'static str, i32)> {
+        let mut all: Vec<_> = rows.iter().map(|(k, v, _)| (*k, *v)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn a_rollback_puts_back_every_change() {
+        let mut store = Rows::default();
+        for (key, value) in [("a", 1), ("b", 2), ("c", 3)] {
+            store.put(key, Some(value), 0);
+        }
+        store.commit();
+        store.put("a", Some(10), 1);
+        store.put("a", Some(11), 2);
+        store.put("b", None, 3);
+        store.put("new", Some(7), 4);
+        store.put("gone", Some(8), 5);
+        store.put("gone", None, 6);
+        store.update(&"c", |value, _| *value = value.map(|value| value + 100));
+        store.update(&"fresh", |value, _| *value = Some(1));
+        assert_eq!(rows(&store), [("a", 11), ("c", 103), ("fresh", 1), ("new", 7)]);
+        store.rollback();
+        assert_eq!(rows(&store), [("a", 1), ("b", 2), ("c", 3)]);
+        assert_eq!(store.len(), 3);
+        assert_eq!(store.changed().count(), 0);
+    }
+
+    #[test]
+    fn a_commit_writes_each_changed_key_once() {
+        let mut store = Rows::default();
+        store.put("a", Some(1), 0);
+        store.commit();
+        store.put("a", None, 1);
+        store.put("b", Some(1), 1);
+        store.put("b", Some(2), 2);
+        store.put("c", Some(3), 3);
+        store.put("c", None, 4);
+        let changed: Vec<_> = store.changed().map(|(k, v, t)| (*k, v.copied(), t)).collect();
+        assert_eq!(changed, [("a", None, 1), ("b", Some(2), 2)]);
+        assert_eq!(store.in_changelog().collect::<Vec<_>>(), [(&"a", 1)]);
+        store.commit();
+        assert_eq!(rows(&store), [("b", 2)]);
+        assert_eq!(store.len(), 1);
+    }
+
+    #[test]
+    fn deleting_many_rows_keeps_the_others() {
+        let mut store = Rows::default();
+        for key in 0..100 {
+            store.put(key, Some(key), 0);
+        }
+        store.commit();
+        for key in (0..100).filter(|key| key % 3 == 0) {
+            store.put(key, None, 1);
+        }
+        store.commit();
+        let mut left: Vec<i32> = store.iter().map(|(k, _, _)| *k).collect();
+        left.sort_unstable();
+        assert_eq!(left, (0..100).filter(|key| key % 3 != 0).collect::<Vec<_>>());
+        assert!(left.iter().all(|key| store.get(key) == Some((key, 0))));
+    }
+}

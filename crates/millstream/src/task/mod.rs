@@ -1,0 +1,121 @@
+//! Tasks: one sub-topology on one partition number. The unit of parallelism and of state.
+//!
+//! ```text
+//!            open             all stores complete
+//!   (parked) ────► restoring ─────────────────────► running ──── close ───► parked or dropped
+//!                                                    │   ▲
+//!                                                    └───┘ rollback: stores, positions and stream time
+//!                                                          go back to the last commit
+//! ```
+//!
+//! Stream time is the largest timestamp that the task has processed. It is committed with the offsets, as metadata, for
+//! each input; so it comes back after a restart, and windows and punctuations go on where they were.
+
+mod commit;
+mod error;
+mod input;
+mod punctuate;
+mod restore;
+mod run;
+
+pub use error::RecordError;
+
+pub(crate) use error::TaskError;
+pub(crate) use input::{Input, OpenInput};
+pub(crate) use restore::StoreRestore;
+
+use std::fmt;
+
+use crate::broker::{PartitionReader, TopicPartition};
+use crate::record::Timestamp;
+use crate::topology::TaskGraph;
+
+/// A task's name: sub-topology 1 on partition 3 is `1_3`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId {
+    /// The sub-topology's number.
+    pub sub_topology: usize,
+    /// The partition's number.
+    pub partition: i32,
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.sub_topology, self.partition)
+    }
+}
+
+/// One task, owned by one worker.
+pub(crate) struct Task {
+    pub(crate) id: TaskId,
+    graph: TaskGraph,
+    inputs: Vec<Input>,
+    /// Stores that are not complete yet; none when the task runs.
+    restoring: Vec<StoreRestore>,
+    /// Records read from changelogs since the task was opened, and how many offsets there were to read.
+    restored: u64,
+    to_restore: u64,
+    stream_time: Timestamp,
+    /// For each punctuator, when it is due next.
+    due: Vec<Timestamp>,
+    /// Whether stores or outputs may have changed since the last commit.
+    dirty: bool,
+    /// Since when one input has been empty while others wait for it.
+    idle_since: Option<Timestamp>,
+}
+
+/// How a task chooses among several inputs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Merge {
+    /// How long, in ms, a record waits for an input that has nothing to read.
+    pub(crate) max_task_idle_ms: i64,
+    /// How many records of each input are held at most.
+    pub(crate) buffered_records: usize,
+}
+
+impl Task {
+    /// A task at the positions of its inputs; `restoring` are the stores to be completed first.
+    pub(crate) fn new(id: TaskId, graph: TaskGraph, inputs: Vec<OpenInput>, restoring: Vec<StoreRestore>) -> Self {
+        let inputs: Vec<Input> = inputs.into_iter().map(Input::new).collect();
+        let stream_time = committed_stream_time(&inputs);
+        let to_restore = restoring.iter().map(StoreRestore::remaining).sum();
+        let due = vec![0; graph.punctuators.len()];
+        let mut task = Task {
+            id,
+            graph,
+            inputs,
+            restoring,
+            restored: 0,
+            to_restore,
+            stream_time,
+            due,
+            dirty: false,
+            idle_since: None,
+        };
+        task.schedule();
+        task
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.restoring.is_empty()
+    }
+
+    /// Whether each input was read to its end and nothing waits.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.is_running() && self.inputs.iter().all(Input::is_at_end)
+    }
+
+    /// Records read from changelogs, and about how many there were to read, since the task was opened.
+    pub(crate) fn restore_progress(&self) -> (u64, u64) {
+        (self.restored, self.to_restore)
+    }
+
+    /// The task's graph, with its stores, and its inputs' readers.
+    pub(crate) fn into_parts(self) -> (TaskGraph, Vec<(TopicPartition, Box<dyn PartitionReader>)>) {
+        (self.graph, self.inputs.into_iter().map(Input::into_reader).collect())
+    }
+}
+
+fn committed_stream_time(inputs: &[Input]) -> Timestamp {
+    inputs.iter().map(|input| input.committed_time).max().unwrap_or(Timestamp::MIN)
+}

@@ -1,0 +1,62 @@
+use std::ops::ControlFlow;
+
+use super::{Task, TaskError};
+use crate::broker::{BrokerError, ErrorKind, Fetched, PartitionReader};
+
+/// A store that is being completed from its changelog.
+pub(crate) struct StoreRestore {
+    /// The store's place in the task's graph.
+    pub(crate) store: usize,
+    pub(crate) reader: Box<dyn PartitionReader>,
+    /// The offset up to which the store is complete.
+    pub(crate) position: i64,
+    /// The changelog's end when the task was opened, committed or not: complete once this is reached.
+    pub(crate) end: i64,
+}
+
+/// How many records one changelog hands over before the next one has its turn.
+const BATCH_RECORDS: usize = 4096;
+
+impl StoreRestore {
+    pub(crate) fn remaining(&self) -> u64 {
+        self.end.saturating_sub(self.position).max(0) as u64
+    }
+}
+
+impl Task {
+    /// Reads a batch of each changelog that is not complete; returns how many records.
+    pub(crate) fn restore(&mut self) -> Result<u64, TaskError> {
+        let mut records = 0;
+        for restore in &mut self.restoring {
+            let store = &self.graph.stores[restore.store];
+            let mut failure = None;
+            let position = &mut restore.position;
+            restore.reader.read(BATCH_RECORDS, &mut |fetched| {
+                match fetched {
+                    Fetched::End(offset) => *position = offset.max(*position),
+                    Fetched::Record(record) => {
+                        if let Err(error) = store.store.restore(&record) {
+                            failure = Some((record.offset, error));
+                            return ControlFlow::Break(());
+                        }
+                        *position = record.offset + 1;
+                        records += 1;
+                    }
+                }
+                ControlFlow::Continue(())
+            })?;
+            if let Some((offset, error)) = failure {
+                let (changelog, partition) = (&store.changelog_name, self.id.partition);
+                let message = format!(
+                    "task {}: store {} cannot read its changelog, topic {changelog}, partition {partition}, \
+                     offset {offset}: {error}; was it written with other serdes?",
+                    self.id, store.name
+                );
+                return Err(BrokerError::new(ErrorKind::Fatal, message).into());
+            }
+        }
+        self.restored += records;
+        self.restoring.retain(|restore| restore.position < restore.end);
+        Ok(records)
+    }
+}

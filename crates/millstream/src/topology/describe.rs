@@ -1,0 +1,27 @@
+use std::fmt;
+
+use super::Topology;
+
+/// The topology as text, a line for each node: stable, so that two versions can be compared line by line.
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "topology {}", self.application_id)?;
+        for (number, sub) in self.sub_topologies.iter().enumerate() {
+            writeln!(f, "  sub-topology {number}")?;
+            for node in &sub.nodes {
+                write!(f, "    {}: {}", node.name, node.kind)?;
+                if !node.parents.is_empty() {
+                    write!(f, " <- {}", node.parents.join(", "))?;
+                }
+                if !node.stores.is_empty() {
+                    write!(f, " [{}]", node.stores.join(", "))?;
+                }
+                writeln!(f)?;
+            }
+            for store in &sub.stores {
+                writeln!(f, "    store {}: {}", store.name, store.changelog)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! Topologies: the graph of sources, processors and sinks that a service runs, as a value.
+
+mod describe;
+mod graph;
+mod plan;
+mod split;
+
+pub use plan::{InternalTopic, Plan};
+
+pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator};
+pub(crate) use split::TaskGraph;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::dsl::TopologyBuilder;
+
+/// A function that builds a topology; called once for the plan, and once for each task.
+pub type Define = Arc<dyn Fn(&TopologyBuilder) + Send + Sync>;
+
+/// A topology as a value: readable without running it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    /// What internal topics and the consumer group are named after.
+    pub application_id: Arc<str>,
+    /// Its parts that are joined through topics alone; the index is the first number of a task's id.
+    pub sub_topologies: Vec<SubTopology>,
+    /// The repartition topics.
+    pub repartitions: Vec<Repartition>,
+    /// All topics that are written to, by their dense ids.
+    pub(crate) topics: Vec<Arc<str>>,
+}
+
+/// A part of a topology joined to the others only through topics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubTopology {
+    /// Its nodes, in the order in which they were made.
+    pub nodes: Vec<Node>,
+    /// The topics that it reads.
+    pub sources: Vec<Arc<str>>,
+    /// The topics that it writes, where they are known beforehand.
+    pub sinks: Vec<Arc<str>>,
+    /// Its stores.
+    pub stores: Vec<StoreDescription>,
+}
+
+/// A node of the graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its name, unique in the topology; errors name it.
+    pub name: Arc<str>,
+    /// What it is, as one word, with the topic of a source or sink.
+    pub kind: String,
+    /// The names of the nodes that push to it.
+    pub parents: Vec<Arc<str>>,
+    /// The names of its stores.
+    pub stores: Vec<Arc<str>>,
+}
+
+/// A store of a sub-topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreDescription {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its changelog topic, compacted.
+    pub changelog: Arc<str>,
+}
+
+/// A topic that a topology writes and reads itself, to bring records of one key together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repartition {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// How many partitions it has; `None` takes the largest count upstream.
+    pub partitions: Option<i32>,
+}
+
+/// What is wrong with a topology.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the topology is not valid: {}", .0.join("; "))]
+pub struct TopologyError(pub Vec<String>);
+
+impl Topology {
+    /// Builds the topology that `define` describes.
+    ///
+    /// # Errors
+    /// Names used twice, a source read twice, a grouping by a key that is not the partitions' key, …: all of them.
+    pub fn build(application_id: &str, define: &Define) -> Result<Topology, TopologyError> {
+        let builder = TopologyBuilder::new(application_id);
+        define(&builder);
+        let graph = Rc::clone(&builder.graph);
+        let graph = graph.borrow();
+        if !graph.errors.is_empty() {
+            return Err(TopologyError(graph.errors.clone()));
+        }
+        if graph.sources.is_empty() {
+            return Err(TopologyError(vec!["it has no source; begin one with stream() or table()".into()]));
+        }
+        Ok(split::describe(&graph))
+    }
+
+    /// The topics that are read and not made by the topology itself, sorted.
+    pub fn source_topics(&self) -> Vec<Arc<str>> {
+        let internal = |topic: &Arc<str>| self.repartitions.iter().any(|r| r.topic == *topic);
+        let mut topics: Vec<_> = self.sub_topologies.iter().flat_map(|sub| &sub.sources).cloned().collect();
+        topics.retain(|topic| !internal(topic));
+        topics.sort();
+        topics
+    }
+}

@@ -1,0 +1,128 @@
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::graph::{Graph, NodeKind, Punctuator, Source, StoreEntry};
+use super::{Define, Node, StoreDescription, SubTopology, Topology};
+use crate::broker::TopicId;
+use crate::dsl::TopologyBuilder;
+use crate::state::StateStore;
+
+/// The graph of one task: one sub-topology, with stores of its own.
+pub(crate) struct TaskGraph {
+    /// In the order of [`SubTopology::sources`].
+    pub(crate) sources: Vec<Source>,
+    /// In the order of [`SubTopology::stores`].
+    pub(crate) stores: Vec<TaskStore>,
+    pub(crate) punctuators: Vec<Punctuator>,
+}
+
+pub(crate) struct TaskStore {
+    pub(crate) name: Arc<str>,
+    pub(crate) changelog: TopicId,
+    pub(crate) changelog_name: Arc<str>,
+    pub(crate) store: Rc<dyn StateStore>,
+}
+
+impl TaskGraph {
+    /// Builds the whole topology and keeps the one sub-topology: building costs little, and once for each task.
+    pub(crate) fn build(application_id: &str, define: &Define, sub_topology: usize) -> TaskGraph {
+        let builder = TopologyBuilder::new(application_id);
+        define(&builder);
+        let mut graph = std::mem::replace(&mut *builder.graph.borrow_mut(), Graph::new(application_id));
+        let of_node = sub_topology_of_nodes(&graph);
+        let stores =
+            graph.stores.drain(..).filter(|entry| sub_topology_of_store(entry, &of_node) == Some(sub_topology));
+        TaskGraph {
+            stores: stores
+                .filter_map(|entry| {
+                    let changelog_name = graph.topics[entry.changelog.0 as usize].clone();
+                    let StoreEntry { name, changelog, store, .. } = entry;
+                    store.map(|store| TaskStore { name, changelog, changelog_name, store })
+                })
+                .collect(),
+            sources: graph.sources.into_iter().filter(|source| of_node[source.node.0] == sub_topology).collect(),
+            punctuators: graph.punctuators.into_iter().filter(|p| of_node[p.node.0] == sub_topology).collect(),
+        }
+    }
+}
+
+/// The sub-topology of each node: nodes joined by an edge or by a store are in one. Numbered by their first nodes.
+fn sub_topology_of_nodes(graph: &Graph) -> Vec<usize> {
+    let mut root: Vec<usize> = (0..graph.nodes.len()).collect();
+    let find = |root: &[usize], mut node: usize| {
+        while root[node] != node {
+            node = root[node];
+        }
+        node
+    };
+    let edges = graph.nodes.iter().enumerate().flat_map(|(i, node)| node.parents.iter().map(move |p| (p.0, i)));
+    let shared = graph.stores.iter().flat_map(|store| store.nodes.windows(2).map(|pair| (pair[0].0, pair[1].0)));
+    for (a, b) in edges.chain(shared) {
+        let (a, b) = (find(&root, a), find(&root, b));
+        root[a.max(b)] = a.min(b);
+    }
+    let mut roots = Vec::new();
+    (0..graph.nodes.len())
+        .map(|node| {
+            let root = find(&root, node);
+            roots.iter().position(|r| *r == root).unwrap_or_else(|| {
+                roots.push(root);
+                roots.len() - 1
+            })
+        })
+        .collect()
+}
+
+fn sub_topology_of_store(entry: &StoreEntry, of_node: &[usize]) -> Option<usize> {
+    entry.nodes.first().map(|node| of_node[node.0])
+}
+
+pub(crate) fn describe(graph: &Graph) -> Topology {
+    let of_node = sub_topology_of_nodes(graph);
+    let count = of_node.iter().max().map_or(0, |max| max + 1);
+    let sub_topologies = (0..count).map(|number| describe_part(graph, &of_node, number)).collect();
+    Topology {
+        application_id: graph.application_id.clone(),
+        sub_topologies,
+        repartitions: graph.repartitions.clone(),
+        topics: graph.topics.clone(),
+    }
+}
+
+fn describe_part(graph: &Graph, of_node: &[usize], number: usize) -> SubTopology {
+    let nodes = graph.nodes.iter().enumerate().filter(|(i, _)| of_node[*i] == number);
+    let mut sinks: Vec<Arc<str>> = Vec::new();
+    let nodes = nodes
+        .map(|(i, entry)| Node {
+            name: entry.name.clone(),
+            kind: match &entry.kind {
+                NodeKind::Source(topic) => format!("source({topic})"),
+                NodeKind::Processor(operator) => (*operator).to_owned(),
+                NodeKind::DynamicSink => "sink(a topic chosen per record)".to_owned(),
+                NodeKind::Sink(topic) => {
+                    if !sinks.contains(topic) {
+                        sinks.push(topic.clone());
+                    }
+                    format!("sink({topic})")
+                }
+            },
+            parents: entry.parents.iter().map(|parent| graph.nodes[parent.0].name.clone()).collect(),
+            stores: (graph.stores.iter().filter(|store| store.nodes.iter().any(|node| node.0 == i)))
+                .map(|store| store.name.clone())
+                .collect(),
+        })
+        .collect();
+    let sources = graph.sources.iter().filter(|source| of_node[source.node.0] == number);
+    let stores = graph.stores.iter().filter(|entry| sub_topology_of_store(entry, of_node) == Some(number));
+    SubTopology {
+        nodes,
+        sinks,
+        sources: sources.map(|source| source.topic.clone()).collect(),
+        stores: stores
+            .map(|entry| StoreDescription {
+                name: entry.name.clone(),
+                changelog: graph.topics[entry.changelog.0 as usize].clone(),
+            })
+            .collect(),
+    }
+}

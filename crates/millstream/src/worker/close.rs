@@ -1,0 +1,127 @@
+use super::Worker;
+use super::message::{Report, Returned};
+use super::open::Parked;
+use crate::broker::TopicPartition;
+use crate::record::Timestamp;
+use crate::task::{OpenInput, Task, TaskId};
+
+impl Worker {
+    /// Commits and lets go of tasks. Their state is parked if it is known to be what the changelogs say.
+    pub(super) fn close(&mut self, tasks: &[TaskId], lost: bool, now: Timestamp) {
+        let committed = if lost {
+            self.abort(now);
+            false
+        } else {
+            self.try_commit(now)
+        };
+        let (opening, kept) =
+            std::mem::take(&mut self.opening).into_iter().partition(|opening| tasks.contains(&opening.task));
+        self.opening = kept;
+        let opening: Vec<super::open::Opening> = opening;
+        let mut readers: Vec<Returned> = opening.into_iter().flat_map(|opening| opening.inputs).map(returned).collect();
+
+        let (closing, kept): (Vec<Task>, Vec<Task>) =
+            std::mem::take(&mut self.tasks).into_iter().partition(|task| tasks.contains(&task.id));
+        self.tasks = kept;
+        // A running task's state is parked; one that is still restored begins anew, as does one that was lost.
+        let to_park: Vec<TaskId> = closing.iter().filter(|task| committed && task.is_running()).map(|t| t.id).collect();
+        let mut ends = self.ends_of_changelogs(&to_park).into_iter();
+        for task in closing {
+            let id = task.id;
+            let (graph, inputs) = task.into_parts();
+            readers.extend(inputs);
+            if to_park.contains(&id)
+                && let Some(ends) = ends.next()
+            {
+                let until = now + self.options().parked_ms;
+                self.parked.push(Parked { task: id, graph, ends, until });
+            }
+        }
+        self.publish_tasks();
+        self.report(Report::Closed { worker: self.index, readers });
+    }
+
+    /// For each task the ends of its changelogs; nothing when the broker does not say.
+    fn ends_of_changelogs(&self, tasks: &[TaskId]) -> Vec<Vec<i64>> {
+        let changelogs: Vec<TopicPartition> = tasks.iter().flat_map(|task| self.changelogs(*task)).collect();
+        if changelogs.is_empty() {
+            return tasks.iter().map(|_| Vec::new()).collect();
+        }
+        match self.broker.end_offsets(&changelogs) {
+            Ok(mut ends) => tasks.iter().map(|task| ends.drain(..self.changelogs(*task).len()).collect()).collect(),
+            Err(error) => {
+                tracing::warn!(worker = self.index, %error, "the state of closed tasks is not kept");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Commits what there is; deals with the error if it fails. Returns whether it went through.
+    fn try_commit(&mut self, now: Timestamp) -> bool {
+        match self.commit(now) {
+            Ok(()) => true,
+            Err(error) => {
+                self.recover(error, now);
+                false
+            }
+        }
+    }
+
+    /// Commits, lets go of everything, and ends.
+    pub(super) fn stop(&mut self, now: Timestamp) {
+        self.try_commit(now);
+        self.drop_everything();
+        self.ended = true;
+        self.report(Report::Stopped { worker: self.index });
+    }
+
+    /// Gives up, for a reason that only a person can help with.
+    pub(super) fn fail(&mut self, error: String) {
+        if let Some(output) = &mut self.output
+            && let Err(error) = output.producer.abort()
+        {
+            tracing::warn!(worker = self.index, %error, "the transaction could not be aborted; its timeout ends it");
+        }
+        self.drop_everything();
+        self.ended = true;
+        self.report(Report::Failed { error });
+        self.report(Report::Stopped { worker: self.index });
+    }
+
+    /// Lets go of the producer and of all state, and asks for a new beginning.
+    pub(super) fn reset(&mut self) {
+        let opening = self.opening.drain(..).flat_map(|opening| opening.inputs).map(returned);
+        let readers = opening.chain(self.tasks.drain(..).flat_map(|task| task.into_parts().1)).collect();
+        self.drop_everything();
+        self.report(Report::Reset { worker: self.index, readers });
+    }
+
+    fn drop_everything(&mut self) {
+        self.tasks.clear();
+        self.opening.clear();
+        self.parked.clear();
+        self.output = None;
+        self.publish_tasks();
+    }
+
+    pub(super) fn report(&self, report: Report) {
+        // An instance that is gone needs no report: the worker is about to end with it.
+        let _ = self.reports.send(report);
+    }
+}
+
+/// A worker whose thread ends in any other way than by its own decision panicked: its instance is told.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if !self.ended {
+            let error = format!("worker {} panicked; its message is in the log above", self.index);
+            self.drop_everything();
+            self.report(Report::Failed { error });
+            self.report(Report::Stopped { worker: self.index });
+        }
+    }
+}
+
+pub(super) fn returned(input: OpenInput) -> Returned {
+    (input.partition, input.reader)
+}

@@ -1,0 +1,111 @@
+use std::sync::atomic::Ordering;
+
+use super::{Guarantee, Options, Worker, WorkerStatus};
+use crate::broker::{BrokerError, ErrorKind};
+use crate::record::Timestamp;
+use crate::task::{Task, TaskError};
+
+/// When what happens at intervals happened last.
+#[derive(Default)]
+pub(super) struct Committing {
+    committed_at: Timestamp,
+    purged_at: Timestamp,
+    restore_logged_at: Timestamp,
+}
+
+/// Positions alone, moved past markers at the end, are committed this many intervals after the last commit.
+const POSITIONS_INTERVALS: i64 = 5;
+const RESTORE_LOG_MS: i64 = 5_000;
+
+impl Committing {
+    pub(super) fn started(&mut self, now: Timestamp) {
+        *self = Committing { committed_at: now, purged_at: now, restore_logged_at: now };
+    }
+
+    pub(super) fn due_at(&self, options: &Options) -> Timestamp {
+        self.committed_at + options.commit_interval_ms
+    }
+
+    /// `uncommitted` is what there is to commit: state or outputs (`true`), positions alone (`false`), or nothing.
+    pub(super) fn is_due(&self, now: Timestamp, options: &Options, uncommitted: Option<bool>) -> bool {
+        match uncommitted {
+            Some(true) => now >= self.due_at(options),
+            Some(false) => now >= self.committed_at + POSITIONS_INTERVALS * options.commit_interval_ms,
+            None => false,
+        }
+    }
+
+    pub(super) fn log_restore(&mut self, task: &Task, now: Timestamp) {
+        if now - self.restore_logged_at >= RESTORE_LOG_MS {
+            self.restore_logged_at = now;
+            let (records, offsets) = task.restore_progress();
+            tracing::info!(task = %task.id, records, offsets, "restoring");
+        }
+    }
+}
+
+impl Worker {
+    /// Commits all running tasks as one: changed rows to the changelogs, then the positions, then the transaction.
+    pub(super) fn commit(&mut self, now: Timestamp) -> Result<(), TaskError> {
+        self.committing.committed_at = now;
+        let Some(output) = &mut self.output else {
+            return Ok(());
+        };
+        let mut offsets = Vec::new();
+        let running = || self.tasks.iter().filter(|task| task.is_running());
+        let written = running()
+            .try_for_each(|task| task.prepare_commit(output, &mut offsets))
+            .and_then(|()| Ok(output.producer.commit(&offsets)?));
+        written.map_err(|error| self.changelog_may_be_ahead(error))?;
+        for task in self.tasks.iter_mut().filter(|task| task.is_running()) {
+            task.note_committed();
+        }
+        WorkerStatus::add(&self.status.commits, 1);
+        self.purge(now);
+        Ok(())
+    }
+
+    /// Without transactions, part of the changelog may be written when a commit fails: state in memory that goes back
+    /// would not be what a restore brings. So the tasks are restored from it, as after a crash.
+    fn changelog_may_be_ahead(&self, error: TaskError) -> TaskError {
+        match error {
+            TaskError::Broker(error)
+                if self.options().guarantee == Guarantee::AtLeastOnce && error.kind != ErrorKind::Fatal =>
+            {
+                TaskError::Broker(BrokerError::new(ErrorKind::Fenced, error.message))
+            }
+            other => other,
+        }
+    }
+
+    /// Takes back what was done since the last commit.
+    pub(super) fn abort(&mut self, now: Timestamp) {
+        self.committing.committed_at = now;
+        let Some(output) = &mut self.output else {
+            return;
+        };
+        self.status.aborts.fetch_add(1, Ordering::Relaxed);
+        let mut running = self.tasks.iter_mut().filter(|task| task.is_running());
+        let aborted = output.producer.abort().and_then(|()| running.try_for_each(Task::rollback));
+        if let Err(error) = aborted {
+            tracing::warn!(worker = self.index, %error, "cannot go back; tasks are opened anew with another producer");
+            self.reset();
+        }
+    }
+
+    /// Deletes, now and then, what was consumed of repartition topics.
+    fn purge(&mut self, now: Timestamp) {
+        if now - self.committing.purged_at < self.options().repartition_purge_interval_ms {
+            return;
+        }
+        self.committing.purged_at = now;
+        let repartitions = &self.application.topology.repartitions;
+        let is_repartition = |topic: &str| repartitions.iter().any(|repartition| *repartition.topic == *topic);
+        let consumed: Vec<_> = self.tasks.iter().flat_map(|task| task.consumed(is_repartition)).collect();
+        if !consumed.is_empty()
+            && let Err(error) = self.broker.delete_records(&consumed)
+        {
+            tracing::warn!(worker = self.index, %error, "consumed repartition records are not deleted yet");
+        }
+    }
+}

@@ -1,0 +1,31 @@
+use crate::broker::{PartitionReader, Producer, TopicPartition};
+use crate::task::{OpenInput, TaskId};
+
+/// A partition's reader on its way back from a worker.
+pub(super) type Returned = (TopicPartition, Box<dyn PartitionReader>);
+
+/// What an instance tells a worker.
+pub(super) enum Command {
+    /// Use this producer from now on: the first, or one after a reset.
+    Start(Box<dyn Producer>),
+    /// Run this task.
+    Open { task: TaskId, inputs: Vec<OpenInput> },
+    /// Commit and let go of these tasks. `lost`: another member may have them already, so nothing can be committed.
+    Close { tasks: Vec<TaskId>, lost: bool },
+    /// Commit, let go of everything, and end.
+    Stop,
+}
+
+/// What a worker tells its instance.
+pub(super) enum Report {
+    /// An answer to `Close`.
+    Closed { worker: usize, readers: Vec<Returned> },
+    /// The worker has dropped its tasks and its producer; it needs a new one.
+    Reset { worker: usize, readers: Vec<Returned> },
+    /// The worker was told to open this task when it had no producer any more; it has not.
+    NotOpened { task: TaskId, readers: Vec<Returned> },
+    /// The worker cannot go on, for this reason; it has dropped everything.
+    Failed { error: String },
+    /// An answer to `Stop`.
+    Stopped { worker: usize },
+}

@@ -1,0 +1,32 @@
+//! Workers and instances: what runs tasks.
+//!
+//! An [`Instance`] is one process: one member of the consumer group. Its thread polls the group, and hands whole tasks
+//! to [`Worker`]s. A worker is one thread with one producer: it reads, processes and commits its tasks. Both are state
+//! machines that somebody else steps, so that the same code runs on threads in a service and, without any, in tests.
+//!
+//! ```text
+//!   group ── Assigned ──► instance ── Open(task, readers, positions) ──► worker
+//!   group ◄─ assign ───── instance
+//!   group ── Revoked ───► instance ── Close(tasks) ──► worker: commits, parks the tasks
+//!   group ◄─ unassign ─── instance ◄─ Closed(readers) ─ worker
+//! ```
+//!
+//! A revocation is answered only after every worker has let go of the partitions. A worker whose producer was fenced
+//! drops its tasks and asks for a new producer (`Reset`); the instance opens the tasks anew if they are still its own.
+
+mod close;
+mod commit;
+mod instance;
+mod message;
+mod open;
+mod options;
+mod prepare;
+mod rebalance;
+mod status;
+mod step;
+
+pub use instance::{Instance, Phase};
+pub use options::{Guarantee, OffsetReset, Options};
+pub use prepare::{Application, StartError};
+pub use status::{TaskState, TaskStatus, WorkerStatus};
+pub use step::{Step, Worker, WorkerSeed};

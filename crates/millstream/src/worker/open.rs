@@ -1,0 +1,107 @@
+use super::Worker;
+use super::close::returned;
+use super::message::Report;
+use super::step::RETRY_MS;
+use crate::broker::{Assignment, BrokerError, ErrorKind, Position, TopicPartition};
+use crate::record::Timestamp;
+use crate::task::{OpenInput, StoreRestore, Task, TaskError, TaskId};
+use crate::topology::TaskGraph;
+
+/// A task to be opened.
+pub(super) struct Opening {
+    pub(super) task: TaskId,
+    pub(super) inputs: Vec<OpenInput>,
+}
+
+/// A task that was given away, with its state as of its last commit, in case that it comes back.
+pub(super) struct Parked {
+    pub(super) task: TaskId,
+    pub(super) graph: TaskGraph,
+    /// For each store, the end of its changelog when the task was given away.
+    pub(super) ends: Vec<i64>,
+    /// When it is dropped: long before the changelog could have forgotten a deletion.
+    pub(super) until: Timestamp,
+}
+
+impl Worker {
+    pub(super) fn open(&mut self, task: TaskId, inputs: Vec<OpenInput>) {
+        if self.output.is_none() {
+            let readers = inputs.into_iter().map(returned).collect();
+            return self.report(Report::NotOpened { task, readers });
+        }
+        self.opening.push(Opening { task, inputs });
+        self.publish_tasks();
+    }
+
+    /// Opens the tasks that wait for it: asks for the ends of their changelogs, all at once, and begins to restore.
+    pub(super) fn finish_opening(&mut self, now: Timestamp) -> Result<(), TaskError> {
+        if self.opening.is_empty() {
+            return Ok(());
+        }
+        match self.open_all(now) {
+            Err(error) if error.kind == ErrorKind::Retry => {
+                tracing::warn!(worker = self.index, %error, "tasks cannot be opened yet; trying again");
+                self.resume_at = now + RETRY_MS;
+                Ok(())
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    fn open_all(&mut self, now: Timestamp) -> Result<(), BrokerError> {
+        let changelogs: Vec<_> = self.opening.iter().flat_map(|opening| self.changelogs(opening.task)).collect();
+        let mut ends = match changelogs.is_empty() {
+            true => Vec::new(),
+            false => self.broker.end_offsets(&changelogs)?,
+        };
+        while let Some(opening) = self.opening.first() {
+            let id = opening.task;
+            let (graph, restoring) = self.begin_restore(id, &mut ends)?;
+            let opening = self.opening.remove(0);
+            let task = Task::new(id, graph, opening.inputs, restoring);
+            let (_, offsets) = task.restore_progress();
+            tracing::info!(task = %id, offsets_to_restore = offsets, at_ms = now, "task opened");
+            self.tasks.push(task);
+        }
+        self.publish_tasks();
+        Ok(())
+    }
+
+    /// The task's graph, and what is missing in its stores. Takes the ends of its changelogs from the front of `ends`.
+    fn begin_restore(
+        &mut self,
+        task: TaskId,
+        ends: &mut Vec<i64>,
+    ) -> Result<(TaskGraph, Vec<StoreRestore>), BrokerError> {
+        let changelogs = self.changelogs(task);
+        let ends: Vec<i64> = ends.drain(..changelogs.len()).collect();
+        let parked = self.parked.iter().position(|parked| parked.task == task);
+        let parked = parked.map(|index| self.parked.swap_remove(index));
+        // A changelog shorter than it was is another one, made anew.
+        let parked = parked.filter(|parked| parked.ends.iter().zip(&ends).all(|(parked, end)| parked <= end));
+        let (graph, positions) = match parked {
+            Some(parked) => (parked.graph, parked.ends),
+            None => {
+                let application = &self.application;
+                let id = &application.options.application_id;
+                (TaskGraph::build(id, &application.define, task.sub_topology), vec![0; ends.len()])
+            }
+        };
+        let mut restoring = Vec::new();
+        for (store, ((partition, position), end)) in changelogs.into_iter().zip(positions).zip(ends).enumerate() {
+            if position < end {
+                let from = if position == 0 { Position::Beginning } else { Position::Offset(position) };
+                let assignment = Assignment { partition, from, waker: self.waker.clone() };
+                let reader = self.broker.reader(assignment)?;
+                restoring.push(StoreRestore { store, reader, position, end });
+            }
+        }
+        Ok((graph, restoring))
+    }
+
+    /// The task's partitions of the changelogs of its stores, in the order of the stores.
+    pub(super) fn changelogs(&self, task: TaskId) -> Vec<TopicPartition> {
+        let stores = &self.application.topology.sub_topologies[task.sub_topology].stores;
+        stores.iter().map(|store| TopicPartition::new(store.changelog.clone(), task.partition)).collect()
+    }
+}

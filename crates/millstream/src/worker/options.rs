@@ -1,0 +1,66 @@
+/// How the engine runs a topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Names the consumer group, the internal topics, and the transactional ids.
+    pub application_id: String,
+    /// Names this process among the instances; the same after a restart if possible, as then the new process ends the
+    /// old one's transaction at once, and need not wait for its timeout.
+    pub instance_id: String,
+    /// How many workers, that is threads that process records; at least 1.
+    pub workers: usize,
+    /// What a crash may do to results.
+    pub guarantee: Guarantee,
+    /// How much time passes between two commits, in ms.
+    pub commit_interval_ms: i64,
+    /// Where to start in a partition that the group has no position in.
+    pub offset_reset: OffsetReset,
+    /// How long, in ms, a record waits for another input of its task that has nothing to read.
+    pub max_task_idle_ms: i64,
+    /// How many records of each input a task with several inputs holds at most.
+    pub buffered_records_per_partition: usize,
+    /// How many replicas internal topics get; `None` takes the broker's default.
+    pub replication_factor: Option<i32>,
+    /// How much time passes between two deletions of consumed records from repartition topics, in ms.
+    pub repartition_purge_interval_ms: i64,
+    /// How long, in ms, the state of a task that was given away is kept, in case that the task comes back.
+    pub parked_ms: i64,
+}
+
+impl Options {
+    /// The defaults: one worker, exactly once, commits every 100 ms.
+    pub fn new(application_id: impl Into<String>, instance_id: impl Into<String>) -> Self {
+        Options {
+            application_id: application_id.into(),
+            instance_id: instance_id.into(),
+            workers: 1,
+            guarantee: Guarantee::ExactlyOnce,
+            commit_interval_ms: 100,
+            offset_reset: OffsetReset::Earliest,
+            max_task_idle_ms: 0,
+            buffered_records_per_partition: 1000,
+            replication_factor: None,
+            repartition_purge_interval_ms: 30_000,
+            parked_ms: 600_000,
+        }
+    }
+}
+
+/// What a crash may do to results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guarantee {
+    /// Positions, state and results change together, in transactions.
+    ExactlyOnce,
+    /// After a crash, records since the last commit are processed again.
+    AtLeastOnce,
+}
+
+/// Where to start in a partition that the group has no position in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// With the oldest record.
+    Earliest,
+    /// With what comes from now on.
+    Latest,
+    /// Not at all: it is an error.
+    Error,
+}

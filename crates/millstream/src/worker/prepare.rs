@@ -1,0 +1,61 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Options;
+use crate::broker::{Broker, BrokerError};
+use crate::topology::{Define, Plan, Topology, TopologyError};
+
+/// A topology with the options to run it: what all parts of an instance share.
+#[derive(Clone)]
+pub struct Application {
+    /// How it runs.
+    pub options: Options,
+    /// What runs.
+    pub topology: Topology,
+    pub(crate) define: Define,
+}
+
+/// Why an application could not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The topology is not valid, or does not fit the topics.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// The broker could not be asked, or would not do something.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+}
+
+impl Application {
+    /// Builds the topology.
+    pub fn new(options: Options, define: Define) -> Result<Arc<Application>, TopologyError> {
+        let topology = Topology::build(&options.application_id, &define)?;
+        Ok(Arc::new(Application { options, topology, define }))
+    }
+
+    /// Works out which internal topics there must be, and verifies those that exist.
+    pub fn plan(&self, broker: &dyn Broker) -> Result<Plan, StartError> {
+        let topology = &self.topology;
+        let mut topics = topology.source_topics();
+        topics.extend(topology.repartitions.iter().map(|repartition| repartition.topic.clone()));
+        let stores = topology.sub_topologies.iter().flat_map(|sub| &sub.stores);
+        topics.extend(stores.map(|store| store.changelog.clone()));
+        let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
+        let described = broker.describe(&names)?;
+        let described: BTreeMap<_, _> =
+            described.into_iter().flatten().map(|topic| (topic.name.clone(), topic)).collect();
+        Ok(Plan::new(topology, &described, self.options.replication_factor)?)
+    }
+
+    /// Creates the internal topics that are missing.
+    pub fn create_topics(&self, broker: &dyn Broker, plan: &Plan) -> Result<(), BrokerError> {
+        let missing: Vec<_> =
+            plan.topics.iter().filter(|topic| !topic.exists).map(|topic| topic.topic.clone()).collect();
+        if missing.is_empty() { Ok(()) } else { broker.create(&missing) }
+    }
+
+    /// The topics that the application reads: sources and repartition topics.
+    pub(crate) fn inputs(&self) -> Vec<&str> {
+        self.topology.sub_topologies.iter().flat_map(|sub| &sub.sources).map(|topic| &**topic).collect()
+    }
+}

@@ -1,0 +1,64 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+
+use crate::task::TaskId;
+
+/// What a worker tells about itself, for metrics and health; read from any thread at any time.
+#[derive(Debug, Default)]
+pub struct WorkerStatus {
+    /// Records processed.
+    pub consumed: AtomicU64,
+    /// Records sent, those to changelogs included.
+    pub produced: AtomicU64,
+    /// Records that came too late for their window.
+    pub late: AtomicU64,
+    /// Records read from changelogs.
+    pub restored: AtomicU64,
+    /// Commits that went through.
+    pub commits: AtomicU64,
+    /// Times that tasks went back to their last commit.
+    pub aborts: AtomicU64,
+    /// When the worker last moved: ms since 1970 by the clock that it is stepped with.
+    pub moved_at: AtomicI64,
+    /// Whether all records here are processed and committed.
+    pub is_idle: AtomicBool,
+    tasks: Mutex<Vec<TaskStatus>>,
+}
+
+/// What a worker tells about one of its tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskStatus {
+    /// The task.
+    pub id: TaskId,
+    /// What it does.
+    pub state: TaskState,
+}
+
+/// What a task does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskState {
+    /// Its stores are being completed from their changelogs.
+    Restoring {
+        /// Records read so far.
+        restored: u64,
+        /// About how many there are; offsets that hold no record count too.
+        total: u64,
+    },
+    /// It processes records.
+    Running,
+}
+
+impl WorkerStatus {
+    /// The worker's tasks.
+    pub fn tasks(&self) -> Vec<TaskStatus> {
+        self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    pub(crate) fn set_tasks(&self, tasks: Vec<TaskStatus>) {
+        *self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = tasks;
+    }
+
+    pub(crate) fn add(counter: &AtomicU64, count: u64) {
+        counter.fetch_add(count, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,227 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender};
+
+use super::commit::Committing;
+use super::message::{Command, Report};
+use super::open::{Opening, Parked};
+use super::{Application, Options, TaskState, TaskStatus, WorkerStatus};
+use crate::broker::{Broker, ErrorKind, Waker};
+use crate::processor::Output;
+use crate::record::Timestamp;
+use crate::task::{Merge, Task, TaskError};
+
+/// What a worker is made of, before it is on its own thread: a worker itself never leaves its thread.
+pub struct WorkerSeed {
+    pub(super) index: usize,
+    pub(super) application: Arc<Application>,
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) commands: Receiver<Command>,
+    pub(super) reports: Sender<Report>,
+    pub(super) waker: Waker,
+    pub(super) status: Arc<WorkerStatus>,
+}
+
+/// Owns some tasks and one producer.
+pub struct Worker {
+    pub(super) index: usize,
+    pub(super) application: Arc<Application>,
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) commands: Receiver<Command>,
+    pub(super) reports: Sender<Report>,
+    pub(super) waker: Waker,
+    pub(super) status: Arc<WorkerStatus>,
+    /// `None` before the first producer, and between a reset and the next one.
+    pub(super) output: Option<Output>,
+    pub(super) tasks: Vec<Task>,
+    /// Tasks that could not be opened yet, as the broker did not answer.
+    pub(super) opening: Vec<Opening>,
+    pub(super) parked: Vec<Parked>,
+    pub(super) committing: Committing,
+    /// After an error that may pass: nothing is tried before then.
+    pub(super) resume_at: Timestamp,
+    pub(super) ended: bool,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There may be more to do at once.
+    Busy,
+    /// There is nothing to do until the worker is woken, or until that time (ms) has come.
+    Idle(Timestamp),
+    /// The worker has ended, and is not to be stepped again.
+    Ended,
+}
+
+/// How long a worker waits after an error that may pass.
+pub(super) const RETRY_MS: i64 = 100;
+/// How long an idle worker sleeps at most, when nobody wakes it.
+const IDLE_MS: i64 = 100;
+
+impl From<WorkerSeed> for Worker {
+    fn from(seed: WorkerSeed) -> Self {
+        let WorkerSeed { index, application, broker, commands, reports, waker, status } = seed;
+        Worker {
+            index,
+            application,
+            broker,
+            commands,
+            reports,
+            waker,
+            status,
+            output: None,
+            tasks: Vec::new(),
+            opening: Vec::new(),
+            parked: Vec::new(),
+            committing: Committing::default(),
+            resume_at: Timestamp::MIN,
+            ended: false,
+        }
+    }
+}
+
+impl Worker {
+    /// Does what can be done now, at `now` (ms since 1970), without waiting for anything but a commit.
+    pub fn step(&mut self, now: Timestamp) -> Step {
+        self.status.moved_at.store(now, Ordering::Relaxed);
+        let mut busy = false;
+        while !self.ended
+            && let Ok(command) = self.commands.try_recv()
+        {
+            self.obey(command, now);
+            busy = true;
+        }
+        if self.ended {
+            return Step::Ended;
+        }
+        self.parked.retain(|parked| now < parked.until);
+        if self.output.is_none() || now < self.resume_at {
+            return Step::Idle(now + RETRY_MS);
+        }
+        match self.work(now) {
+            Ok(worked) => busy |= worked,
+            Err(error) => {
+                self.recover(error, now);
+                busy = true;
+            }
+        }
+        if busy { Step::Busy } else { Step::Idle(self.next_wake(now)) }
+    }
+
+    fn obey(&mut self, command: Command, now: Timestamp) {
+        match command {
+            Command::Start(producer) => {
+                self.output = Some(Output::new(producer));
+                self.committing.started(now);
+            }
+            Command::Open { task, inputs } => self.open(task, inputs),
+            Command::Close { tasks, lost } => self.close(&tasks, lost, now),
+            Command::Stop => self.stop(now),
+        }
+    }
+
+    fn work(&mut self, now: Timestamp) -> Result<bool, TaskError> {
+        self.finish_opening(now)?;
+        let mut busy = self.restore(now)?;
+        busy |= self.run(now)?;
+        if self.committing.is_due(now, self.options(), self.uncommitted()) {
+            self.commit(now)?;
+        }
+        self.status.is_idle.store(!busy && self.is_at_end(), Ordering::Relaxed);
+        Ok(busy)
+    }
+
+    fn restore(&mut self, now: Timestamp) -> Result<bool, TaskError> {
+        let mut busy = false;
+        for task in self.tasks.iter_mut().filter(|task| !task.is_running()) {
+            let records = task.restore()?;
+            WorkerStatus::add(&self.status.restored, records);
+            busy |= records > 0;
+            if task.is_running() {
+                let (restored, _) = task.restore_progress();
+                tracing::info!(task = %task.id, records = restored, "task restored");
+                busy = true;
+            } else {
+                self.committing.log_restore(task, now);
+            }
+        }
+        if busy {
+            self.publish_tasks();
+        }
+        Ok(busy)
+    }
+
+    fn run(&mut self, now: Timestamp) -> Result<bool, TaskError> {
+        let Some(output) = &mut self.output else {
+            return Ok(false);
+        };
+        let options = &self.application.options;
+        let merge = Merge {
+            max_task_idle_ms: options.max_task_idle_ms,
+            buffered_records: options.buffered_records_per_partition,
+        };
+        let mut consumed = 0;
+        for task in self.tasks.iter_mut().filter(|task| task.is_running()) {
+            consumed += task.run(output, now, merge)?;
+            task.punctuate_wall_clock(output, now)?;
+        }
+        WorkerStatus::add(&self.status.consumed, consumed as u64);
+        WorkerStatus::add(&self.status.produced, std::mem::take(&mut output.sent));
+        WorkerStatus::add(&self.status.late, std::mem::take(&mut output.late));
+        Ok(consumed > 0)
+    }
+
+    /// Deals with an error by its kind; see [`ErrorKind`].
+    pub(super) fn recover(&mut self, error: TaskError, now: Timestamp) {
+        let kind = match &error {
+            TaskError::Record(_) => ErrorKind::Fatal,
+            TaskError::Broker(error) => error.kind,
+        };
+        match kind {
+            ErrorKind::Retry | ErrorKind::Abort => {
+                tracing::warn!(worker = self.index, %error, "going back to the last commit");
+                self.resume_at = now + RETRY_MS;
+                self.abort(now);
+            }
+            ErrorKind::Fenced => {
+                tracing::warn!(worker = self.index, %error, "fenced: tasks are opened anew with another producer");
+                self.reset();
+            }
+            ErrorKind::Fatal => self.fail(error.to_string()),
+        }
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.application.options
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.opening.is_empty() && self.uncommitted().is_none() && self.tasks.iter().all(Task::is_at_end)
+    }
+
+    /// What is to be committed: state or outputs, positions alone, or nothing.
+    fn uncommitted(&self) -> Option<bool> {
+        self.tasks.iter().filter(|task| task.is_running()).filter_map(Task::uncommitted).max()
+    }
+
+    fn next_wake(&self, now: Timestamp) -> Timestamp {
+        match self.uncommitted() {
+            Some(true) => self.committing.due_at(self.options()).clamp(now, now + IDLE_MS),
+            _ => now + IDLE_MS,
+        }
+    }
+
+    pub(super) fn publish_tasks(&self) {
+        let opening = self
+            .opening
+            .iter()
+            .map(|opening| TaskStatus { id: opening.task, state: TaskState::Restoring { restored: 0, total: 0 } });
+        let tasks = self.tasks.iter().map(|task| {
+            let (restored, total) = task.restore_progress();
+            let state = if task.is_running() { TaskState::Running } else { TaskState::Restoring { restored, total } };
+            TaskStatus { id: task.id, state }
+        });
+        self.status.set_tasks(opening.chain(tasks).collect());
+    }
+}

@@ -1,0 +1,2 @@
+//! Counts words: the smallest Millstream service.
+fn main() {}
