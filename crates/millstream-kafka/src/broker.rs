@@ -2,13 +2,14 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use millstream::broker::{
-    Assignment, Broker, BrokerError, ErrorKind, GroupMember, NewTopic, PartitionReader, TopicDescription,
+    Assignment, Broker, BrokerError, ErrorKind, GroupMember, NewTopic, PartitionReader, Producer, TopicDescription,
     TopicPartition,
 };
 
 use crate::admin::AdminClient;
 use crate::member::KafkaMember;
 use crate::metadata::MetadataClient;
+use crate::producer::KafkaProducer;
 use crate::restore::Restore;
 use crate::settings::KafkaSettings;
 
@@ -98,5 +99,10 @@ impl Broker for KafkaBroker {
             }
         };
         restore.reader(assignment)
+    }
+
+    fn producer(&self, topics: &[Arc<str>]) -> Result<Box<dyn Producer>, BrokerError> {
+        let clients = &self.clients;
+        Ok(Box::new(KafkaProducer::start(&clients.settings, None, topics, None, clients.metadata.clone())?))
     }
 }

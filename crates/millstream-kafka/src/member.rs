@@ -279,7 +279,7 @@ impl GroupMember for KafkaMember {
         transactional_id: Option<&str>,
         topics: &[Arc<str>],
     ) -> Result<Box<dyn Producer>, BrokerError> {
-        let (membership, metadata) = (self.membership.clone(), self.topics.clone());
+        let (membership, metadata) = (Some(self.membership.clone()), self.topics.clone());
         Ok(Box::new(KafkaProducer::start(&self.settings, transactional_id, topics, membership, metadata)?))
     }
 

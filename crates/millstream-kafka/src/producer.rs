@@ -38,7 +38,8 @@ pub(crate) struct KafkaProducer {
     in_transaction: bool,
     topics: Vec<OutTopic>,
     metadata: Arc<MetadataClient>,
-    membership: Arc<Membership>,
+    /// For whom positions are committed; none outside of a group.
+    membership: Option<Arc<Membership>>,
     /// By then, librdkafka has delivered a record or given it up.
     delivery_limit: Duration,
 }
@@ -48,7 +49,7 @@ impl KafkaProducer {
         settings: &KafkaSettings,
         transactional_id: Option<&str>,
         topics: &[Arc<str>],
-        membership: Arc<Membership>,
+        membership: Option<Arc<Membership>>,
         metadata: Arc<MetadataClient>,
     ) -> Result<Self, BrokerError> {
         let config = settings.producer(transactional_id);
@@ -177,11 +178,11 @@ impl KafkaProducer {
     }
 
     /// Commits the positions without a transaction.
-    fn commit_offsets(&self, offsets: &[(TopicPartition, Committed)]) -> Result<(), BrokerError> {
+    fn commit_offsets(&self, member: &Membership, offsets: &[(TopicPartition, Committed)]) -> Result<(), BrokerError> {
         let list = committed_list(offsets)?;
         let started = Instant::now();
         loop {
-            let Err(error) = self.membership.consumer()?.commit(&list, CommitMode::Sync) else { return Ok(()) };
+            let Err(error) = member.consumer()?.commit(&list, CommitMode::Sync) else { return Ok(()) };
             let code = errors::code_of(&error).unwrap_or(Code::Fail);
             let what = format!("committing positions ({} and others)", offsets[0].0);
             if errors::is_stale_member(code) {
@@ -239,15 +240,24 @@ impl Producer for KafkaProducer {
     }
 
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), BrokerError> {
+        let member = match (&self.membership, offsets) {
+            (_, []) => None,
+            (Some(member), _) => Some(member.clone()),
+            (None, [(partition, _), ..]) => {
+                let message =
+                    format!("a producer outside of any group was given the position of {partition}; expected none");
+                return Err(BrokerError::new(ErrorKind::Fatal, message));
+            }
+        };
         if self.transactional_id.is_none() {
             self.drain()?;
             self.deliveries().check()?;
-            return if offsets.is_empty() { Ok(()) } else { self.commit_offsets(offsets) };
+            return member.map_or(Ok(()), |member| self.commit_offsets(&member, offsets));
         }
-        if !offsets.is_empty() {
+        if let Some(member) = member {
             self.begin()?;
             let list = committed_list(offsets)?;
-            let member = self.membership.metadata()?;
+            let member = member.metadata()?;
             self.until_settled("send_offsets_to_transaction", |producer| {
                 safely(producer.safe().send_offsets_to_transaction(&list, &member, REQUEST_LIMIT))
             })?;

@@ -1,1 +1,23 @@
 //! A real Apache Kafka as a child process, for tests and measurements.
+//!
+//! [`LocalKafka::start`] fetches Kafka's jars once (with Maven, into the workspace's target folder), then runs one
+//! KRaft node, broker and controller in one process, on free ports of 127.0.0.1 with a data folder of its own.
+//! The node ends with this process, whichever way this process ends, `SIGKILL` included.
+//!
+//! [`test_brokers`] tells a test which brokers to run against; `MILLSTREAM_TEST_BROKER` decides.
+
+mod child;
+mod errors;
+mod install;
+mod java;
+mod local_kafka;
+mod ports;
+mod server_properties;
+mod test_broker;
+#[cfg(test)]
+mod tests;
+
+pub use errors::LocalKafkaError;
+pub use install::{install, is_available};
+pub use local_kafka::LocalKafka;
+pub use test_broker::{TestBroker, test_broker, test_brokers};

@@ -1,4 +1,3 @@
-//! Runs an instance on threads: the group on this one, each worker on its own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

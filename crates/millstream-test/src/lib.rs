@@ -1,1 +1,6 @@
-//! TopologyTestDriver: a topology under test, without a broker.
+//! [`TopologyTestDriver`]: a topology under test, run by the real instance, worker and tasks on a broker in memory, with
+//! time moved by hand.
+
+mod driver;
+
+pub use driver::TopologyTestDriver;

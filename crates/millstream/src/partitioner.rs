@@ -3,8 +3,8 @@
 /// The partition of a key among `partitions`: murmur2 of its bytes, made positive, modulo the count.
 ///
 /// ```
-/// // Kafka's own: Utils.toPositive(Utils.murmur2("21".getBytes())) % 12
-/// assert_eq!(millstream::partitioner::partition_of(b"21", 12), 10);
+/// // Kafka's own: Utils.toPositive(Utils.murmur2("21".getBytes())) % 7
+/// assert_eq!(millstream::partitioner::partition_of(b"21", 7), 3);
 /// ```
 pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
     ((murmur2(key) & 0x7fff_ffff) % partitions as u32) as i32

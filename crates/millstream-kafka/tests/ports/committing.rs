@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use millstream::broker::{Broker, ErrorKind, GroupEvent, GroupMember, Producer, TopicPartition};
+use millstream::broker::{Broker, ErrorKind, GroupEvent, TopicPartition};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 
 use crate::support::{

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use millstream::broker::{Broker, ErrorKind, Position, Producer, TopicPartition};
+use millstream::broker::{Broker, ErrorKind, Position, TopicPartition};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 
 use crate::support::{

@@ -18,7 +18,7 @@ use millstream_kafka::{GroupProtocol, KafkaBroker, KafkaSettings};
 const HANG: Duration = Duration::from_secs(60);
 
 /// The broker to test against; without one, a line says that the test did not run.
-pub fn address() -> Option<String> {
+pub(crate) fn address() -> Option<String> {
     let address = std::env::var("MILLSTREAM_TEST_BROKER").unwrap_or_default();
     let is_address =
         address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
@@ -33,13 +33,13 @@ pub fn address() -> Option<String> {
 }
 
 /// A name that nothing else has.
-pub fn unique(what: &str) -> String {
+pub(crate) fn unique(what: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     format!("ports-{what}-{now}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-pub fn settings(address: &str, protocol: GroupProtocol) -> KafkaSettings {
+pub(crate) fn settings(address: &str, protocol: GroupProtocol) -> KafkaSettings {
     let mut settings = KafkaSettings::new(address, unique("group"));
     settings.group_protocol = protocol;
     if protocol == GroupProtocol::Classic {
@@ -48,12 +48,12 @@ pub fn settings(address: &str, protocol: GroupProtocol) -> KafkaSettings {
     settings
 }
 
-pub fn broker(address: &str) -> KafkaBroker {
+pub(crate) fn broker(address: &str) -> KafkaBroker {
     KafkaBroker::new(settings(address, GroupProtocol::Classic)).unwrap()
 }
 
 /// A new topic's name.
-pub fn topic(broker: &KafkaBroker, partitions: i32) -> String {
+pub(crate) fn topic(broker: &KafkaBroker, partitions: i32) -> String {
     let name = unique("topic");
     broker
         .create(&[NewTopic {
@@ -68,7 +68,7 @@ pub fn topic(broker: &KafkaBroker, partitions: i32) -> String {
 }
 
 /// Repeats `step` until it yields something.
-pub fn until<T>(what: &str, mut step: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut step: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(value) = step() {
@@ -79,7 +79,7 @@ pub fn until<T>(what: &str, mut step: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A member that writes only: it never polls, and has no partitions.
-pub fn writer(
+pub(crate) fn writer(
     broker: &KafkaBroker,
     topic: &str,
     transactional_id: Option<&str>,
@@ -91,33 +91,33 @@ pub fn writer(
 
 static NO_HEADERS: LazyLock<Headers> = LazyLock::new(Headers::default);
 
-pub fn record<'a>(partition: i32, key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Outgoing<'a> {
+pub(crate) fn record<'a>(partition: i32, key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Outgoing<'a> {
     Outgoing { topic: TopicId(0), partition: Some(partition), timestamp: 1000, key, value, headers: &NO_HEADERS }
 }
 
 /// Writes a text without a key to the producer's first topic.
-pub fn send(producer: &mut dyn Producer, partition: i32, text: &str) {
+pub(crate) fn send(producer: &mut dyn Producer, partition: i32, text: &str) {
     producer.send(record(partition, None, Some(text.as_bytes()))).unwrap();
 }
 
 /// Writes texts to partition 0 of a topic, outside of transactions.
-pub fn write(broker: &KafkaBroker, topic: &str, texts: &[&str]) {
+pub(crate) fn write(broker: &KafkaBroker, topic: &str, texts: &[&str]) {
     let (member, mut producer) = writer(broker, topic, None);
     texts.iter().for_each(|text| send(&mut *producer, 0, text));
     producer.commit(&[]).unwrap();
     member.leave().unwrap();
 }
 
-pub fn at(offset: i64, metadata: &str) -> Committed {
+pub(crate) fn at(offset: i64, metadata: &str) -> Committed {
     Committed { offset, metadata: metadata.to_owned() }
 }
 
 /// Wakes a thread that waits.
 #[derive(Clone, Default)]
-pub struct Bell(Arc<(Mutex<u64>, Condvar)>);
+pub(crate) struct Bell(Arc<(Mutex<u64>, Condvar)>);
 
 impl Bell {
-    pub fn waker(&self) -> Waker {
+    pub(crate) fn waker(&self) -> Waker {
         let bell = self.clone();
         Arc::new(move || {
             *bell.0.0.lock().unwrap() += 1;
@@ -126,40 +126,40 @@ impl Bell {
     }
 
     /// How often it rang.
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         *self.0.0.lock().unwrap()
     }
 
     /// Waits until it rings after it had rung `seen` times.
-    pub fn wait(&self, seen: u64) {
+    pub(crate) fn wait(&self, seen: u64) {
         let count = self.0.0.lock().unwrap();
-        let (_, timeout) = self.0.1.wait_timeout_while(count, HANG, |count| *count <= seen).unwrap();
-        assert!(!timeout.timed_out(), "nobody was woken");
+        let waited = self.0.1.wait_timeout_while(count, HANG, |count| *count <= seen).unwrap();
+        assert!(!waited.1.timed_out(), "nobody was woken");
     }
 
-    pub fn pause(&self, time: Duration) {
+    pub(crate) fn pause(&self, time: Duration) {
         let count = self.0.0.lock().unwrap();
         let seen = *count;
         drop(self.0.1.wait_timeout_while(count, time, |count| *count == seen).unwrap());
     }
 }
 
-pub fn assignment(partition: &TopicPartition, from: Position, bell: &Bell) -> Assignment {
+pub(crate) fn assignment(partition: &TopicPartition, from: Position, bell: &Bell) -> Assignment {
     Assignment { partition: partition.clone(), from, waker: bell.waker() }
 }
 
 /// What a reader handed over, in short.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Got {
+pub(crate) enum Got {
     Record(i64, String),
     End(i64),
 }
 
-pub fn got(offset: i64, text: &str) -> Got {
+pub(crate) fn got(offset: i64, text: &str) -> Got {
     Got::Record(offset, text.to_owned())
 }
 
-pub fn short(fetched: &Fetched<'_>) -> Got {
+pub(crate) fn short(fetched: &Fetched<'_>) -> Got {
     match fetched {
         Fetched::Record(record) => {
             Got::Record(record.offset, String::from_utf8_lossy(record.value.unwrap_or(b"null")).into_owned())
@@ -169,7 +169,7 @@ pub fn short(fetched: &Fetched<'_>) -> Got {
 }
 
 /// Reads until the end has been reached.
-pub fn read_to_end(reader: &mut dyn PartitionReader) -> Vec<Got> {
+pub(crate) fn read_to_end(reader: &mut dyn PartitionReader) -> Vec<Got> {
     let mut all = Vec::new();
     until("the end of a partition", || {
         reader
@@ -185,14 +185,14 @@ pub fn read_to_end(reader: &mut dyn PartitionReader) -> Vec<Got> {
 }
 
 /// Everything in partition 0 of a topic that is committed.
-pub fn contents(broker: &KafkaBroker, topic: &str) -> Vec<Got> {
+pub(crate) fn contents(broker: &KafkaBroker, topic: &str) -> Vec<Got> {
     let partition = TopicPartition::new(topic, 0);
     let mut reader = broker.reader(assignment(&partition, Position::Beginning, &Bell::default())).unwrap();
     read_to_end(&mut *reader)
 }
 
 /// Polls until the member is given partitions, and answers.
-pub fn assigned(member: &mut dyn GroupMember, bell: &Bell) -> Vec<(TopicPartition, Box<dyn PartitionReader>)> {
+pub(crate) fn assigned(member: &mut dyn GroupMember, bell: &Bell) -> Vec<(TopicPartition, Box<dyn PartitionReader>)> {
     until("an assignment", || match member.poll(Duration::from_millis(100)).unwrap() {
         Some(GroupEvent::Assigned(partitions)) => {
             let assignments = partitions.iter().map(|p| assignment(p, Position::Beginning, bell)).collect();

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use millstream::broker::{Broker, ErrorKind, Fetched, Outgoing, Position, Producer, TopicId, TopicPartition};
+use millstream::broker::{Broker, ErrorKind, Fetched, Outgoing, Position, TopicId, TopicPartition};
 use millstream::record::Headers;
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 

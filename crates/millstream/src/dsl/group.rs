@@ -18,7 +18,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Unit, Utf8), Topic::new("out", Utf8, Be64));
+    /// # let (input, output) = (Topic::new("in", Unit, Utf8), Topic::<_, i64>::new("out", Utf8, Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| {
     ///     b.stream(&i)
@@ -53,7 +53,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", Utf8, Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| {
     ///     b.stream(&i).group_by_key().reduce(Store::new("sums", Utf8, Be64), |a, b| a + b).to_stream().to(&o)
@@ -124,7 +124,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", Utf8, Json));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, Vec<i64>>::new("out", Utf8, Json));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| {
     ///     b.stream(&i)

@@ -13,7 +13,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
     /// # let (prices, sales) = (Topic::new("prices", Utf8, Be64), Topic::new("sales", Utf8, Be64));
-    /// # let output = Topic::new("out", Utf8, Be64);
+    /// # let output = Topic::<_, i64>::new("out", Utf8, Be64);
     /// # let (p, s, o) = (prices.clone(), sales.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| {
     ///     let prices = b.table(&p, Store::new("prices", Utf8, Be64));
@@ -38,7 +38,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
     /// # let (prices, sales) = (Topic::new("prices", Utf8, Be64), Topic::new("sales", Utf8, Be64));
-    /// # let output = Topic::new("out", Utf8, Be64);
+    /// # let output = Topic::<_, i64>::new("out", Utf8, Be64);
     /// # let (p, s, o) = (prices.clone(), sales.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| {
     ///     let prices = b.table(&p, Store::new("prices", Utf8, Be64));

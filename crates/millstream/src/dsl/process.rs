@@ -54,7 +54,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     ///     }
     /// }
     ///
-    /// let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", Utf8, Be64));
+    /// let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::new("out", Utf8, Be64));
     /// let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| {
     ///     let seen = b.store(Store::new("seen", Utf8, Be64));

@@ -33,7 +33,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", Utf8, Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| b.stream(&i).to(&o));
     /// driver.pipe(&input, "a".to_string(), 1, 0);
@@ -52,7 +52,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Unit, Be64), Topic::new("out", Unit, Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::<_, i64>::new("out", Unit, Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| b.stream(&i).to_partition(&o, |_, _, partitions| partitions - 1));
     /// driver.pipe(&input, (), 7, 0);
@@ -74,7 +74,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, even) = (Topic::new("in", Unit, Be64), Topic::new("even", Unit, Be64));
+    /// # let (input, even) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::<_, i64>::new("even", Unit, Be64));
     /// # let i = input.clone();
     /// let mut driver = TopologyTestDriver::new(move |b| {
     ///     b.stream(&i).to_chosen(Unit, Be64, |_, v: Option<&i64>| if v == Some(&2) { "even" } else { "odd" }.to_string())

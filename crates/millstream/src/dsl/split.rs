@@ -22,7 +22,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, low, rest) = (Topic::new("in", Unit, Be64), Topic::new("low", Unit, Be64), Topic::new("rest", Unit, Be64));
+    /// # let (input, low, rest) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::new("low", Unit, Be64), Topic::new("rest", Unit, Be64));
     /// # let (i, l, r) = (input.clone(), low.clone(), rest.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| {
     ///     let mut split = b.stream(&i).split();

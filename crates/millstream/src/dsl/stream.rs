@@ -39,7 +39,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Unit, Be64), Topic::new("out", Unit, Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::<_, i64>::new("out", Unit, Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| b.stream(&i).filter(|_, v: &i64| *v > 1).to(&o));
     /// for value in [1, 2, 3] {
@@ -58,7 +58,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Unit, Be64), Topic::new("out", Unit, Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::<_, i64>::new("out", Unit, Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| b.stream(&i).filter_not(|_, v: &i64| *v > 1).to(&o));
     /// for value in [1, 2, 3] {
@@ -77,7 +77,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", Be64, Utf8));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::new("out", Be64, Utf8));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| b.stream(&i).map(|k, v: i64| (v, k)).to(&o));
     /// driver.pipe(&input, "a".to_string(), 1, 0);
@@ -95,7 +95,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Unit, Be64), Topic::new("out", Unit, Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::<_, i64>::new("out", Unit, Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| b.stream(&i).map_values(|v: i64| v * 10).to(&o));
     /// driver.pipe(&input, (), 4, 0);
@@ -113,7 +113,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", Utf8, Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| {
     ///     b.stream(&i).flat_map(|k, v: i64| (0..v).map(move |n| (format!("{k}{n}"), n))).to(&o)
@@ -165,7 +165,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Unit, Be64), Topic::new("out", Unit, Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::<_, i64>::new("out", Unit, Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| b.stream(&i).inspect(|_, v| println!("{v}")).to(&o));
     /// driver.pipe(&input, (), 4, 0);
@@ -184,7 +184,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
-    /// # let (input, output) = (Topic::new("in", Unit, Be64), Topic::new("out", Unit, Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::<_, i64>::new("out", Unit, Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let mut driver = TopologyTestDriver::new(move |b| {
     ///     let all = b.stream(&i);

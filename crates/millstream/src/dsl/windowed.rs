@@ -22,7 +22,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
     /// # use std::time::Duration;
-    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", TimeWindowed::new(Utf8, 10), Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", TimeWindowed::new(Utf8, 10), Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// let windows = TimeWindows::tumbling(Duration::from_millis(10)).grace(Duration::from_millis(5));
     /// let mut driver = TopologyTestDriver::new(move |b| {
@@ -52,7 +52,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V> {
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
     /// # use std::time::Duration;
-    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", TimeWindowed::new(Utf8, 10), Be64));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", TimeWindowed::new(Utf8, 10), Be64));
     /// # let (i, o) = (input.clone(), output.clone());
     /// # let windows = TimeWindows::tumbling(Duration::from_millis(10));
     /// let mut driver = TopologyTestDriver::new(move |b| {
@@ -79,7 +79,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V> {
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
     /// # use std::time::Duration;
-    /// # let (input, output) = (Topic::new("in", Utf8, Be64), Topic::new("out", TimeWindowed::new(Utf8, 10), Json));
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, Vec<i64>>::new("out", TimeWindowed::new(Utf8, 10), Json));
     /// # let (i, o) = (input.clone(), output.clone());
     /// # let windows = TimeWindows::tumbling(Duration::from_millis(10));
     /// let mut driver = TopologyTestDriver::new(move |b| {

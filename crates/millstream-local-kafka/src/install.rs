@@ -1,0 +1,109 @@
+//! Kafka's jars in the workspace's target folder.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::errors::{LocalKafkaError, last_lines};
+use crate::java::find_java;
+
+const FOLDER: &str = "kafka-4.3.1";
+const POM: &str = include_str!("pom.xml");
+const POM_NAME: &str = "pom.xml";
+
+/// Makes sure that Kafka's jars are there, and gives the folder with them.
+///
+/// The first call on a machine fetches them with Maven and says so on stderr. Several processes may call this at
+/// once: one fetches, the others wait for it.
+///
+/// # Errors
+///
+/// Java or Maven are missing or too old, Maven fails, or the target folder cannot be written.
+pub fn install() -> Result<PathBuf, LocalKafkaError> {
+    find_java()?;
+    install_in(&target_folder(), Path::new("mvn"))
+}
+
+/// Whether [`install`] has what it needs: Java, and Maven unless the jars are there already.
+///
+/// # Errors
+///
+/// What is missing.
+pub fn is_available() -> Result<(), LocalKafkaError> {
+    find_java()?;
+    if is_installed(&target_folder().join(FOLDER)) {
+        return Ok(());
+    }
+    match Command::new("mvn").arg("--version").stdin(Stdio::null()).output() {
+        Ok(_) => Ok(()),
+        Err(source) => Err(LocalKafkaError::MavenMissing { source }),
+    }
+}
+
+/// Installs into `target` with the Maven at `maven`.
+pub(crate) fn install_in(target: &Path, maven: &Path) -> Result<PathBuf, LocalKafkaError> {
+    let folder = target.join(FOLDER);
+    if is_installed(&folder) {
+        return Ok(folder);
+    }
+    fs::create_dir_all(target).map_err(LocalKafkaError::io(format!("make the folder {target:?}")))?;
+    let lock_path = target.join(format!("{FOLDER}.lock"));
+    let lock = File::create(&lock_path).map_err(LocalKafkaError::io(format!("make the file {lock_path:?}")))?;
+    // The system lets go of the lock when this process ends, so an interrupted install blocks nobody.
+    lock.lock().map_err(LocalKafkaError::io(format!("lock the file {lock_path:?}")))?;
+    if is_installed(&folder) {
+        return Ok(folder);
+    }
+    let part = target.join(format!("{FOLDER}.part"));
+    remove(&part)?;
+    fetch(&part, maven)?;
+    remove(&folder)?;
+    fs::rename(&part, &folder).map_err(LocalKafkaError::io(format!("rename {part:?} to {folder:?}")))?;
+    Ok(folder)
+}
+
+/// Fills the new folder `part` with the jars and the list that they were fetched by.
+fn fetch(part: &Path, maven: &Path) -> Result<(), LocalKafkaError> {
+    fs::create_dir_all(part).map_err(LocalKafkaError::io(format!("make the folder {part:?}")))?;
+    let pom = part.join(POM_NAME);
+    fs::write(&pom, POM).map_err(LocalKafkaError::io(format!("write the file {pom:?}")))?;
+    let line = format!("fetching Apache Kafka with Maven, once, into {part:?}: about 130 MB");
+    writeln!(io::stderr(), "{line}").map_err(LocalKafkaError::io("write to stderr"))?;
+    let output = Command::new(maven)
+        .args(["-q", "-B", "-Dstyle.color=never", "dependency:copy-dependencies"])
+        .arg(format!("-DoutputDirectory={}", part.display()))
+        .current_dir(part)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| LocalKafkaError::MavenMissing { source })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = [output.stdout, output.stderr].concat();
+    let lines = last_lines(&String::from_utf8_lossy(&text));
+    Err(LocalKafkaError::MavenFailed { status: output.status, lines })
+}
+
+/// A folder gets its name when it is whole, and is this version's when it was fetched by this version's list.
+fn is_installed(folder: &Path) -> bool {
+    fs::read_to_string(folder.join(POM_NAME)).is_ok_and(|pom| pom == POM)
+}
+
+fn remove(folder: &Path) -> Result<(), LocalKafkaError> {
+    match fs::remove_dir_all(folder) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(LocalKafkaError::Io { action: format!("remove the folder {folder:?}"), source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Cargo's target folder for this workspace.
+fn target_folder() -> PathBuf {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workspace = crate_folder.ancestors().nth(2).unwrap_or(crate_folder);
+    // A relative folder is meant from the workspace's root, where cargo is called.
+    workspace.join(env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty()).unwrap_or("target".into()))
+}

@@ -1,0 +1,252 @@
+//! One Kafka node as a child process.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::child::{Guard, run, terminate};
+use crate::errors::{LocalKafkaError, last_lines};
+use crate::install::install;
+use crate::java::{find_java, kafka_class};
+use crate::ports::two_free_ports;
+use crate::server_properties::server_properties;
+
+/// How long the node may take to get ready, and to stop.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How often a node's state is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How many pairs of ports are tried when other processes are quicker.
+const PORT_TRIES: u32 = 3;
+
+/// What a node logs when its broker is registered, unfenced and listening.
+const READY: &str = "Kafka Server started";
+
+/// What a node logs when another process has its port.
+const PORT_TAKEN: &str = "Address already in use";
+
+/// Any 16 bytes in base64.
+const CLUSTER_ID: &str = "TWlsbHN0cmVhbUxvY2FsMQ";
+
+/// Warnings and errors, and the one line that says that the node is ready.
+const BROKER_OPTIONS: [&str; 6] = [
+    "-Xms256m",
+    "-Xmx1g",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
+];
+
+const TOOL_OPTIONS: [&str; 3] =
+    ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"];
+
+/// A running Apache Kafka: one KRaft node on 127.0.0.1 with a data folder of its own.
+///
+/// Dropped, the node is killed and its data folder removed; so it is when this process ends without dropping it.
+#[derive(Debug)]
+pub struct LocalKafka {
+    java: PathBuf,
+    jars: PathBuf,
+    address: String,
+    /// The node; `None` while it is stopped.
+    node: Option<Child>,
+    /// How often the node was started: each start has a log of its own.
+    starts: u32,
+    guard: Guard,
+    /// Last, as fields are dropped in this order: the guard must be gone before the folder is.
+    folder: TempDir,
+}
+
+impl LocalKafka {
+    /// Starts a node on free ports and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// Kafka cannot be installed (see [`install`]), or the node ends or is not ready within 60 s; the error has the
+    /// last 20 lines of its log.
+    pub fn start() -> Result<LocalKafka, LocalKafkaError> {
+        let java = find_java()?;
+        let jars = install()?;
+        for _ in 1..PORT_TRIES {
+            let mut kafka = LocalKafka::format(java.clone(), jars.clone())?;
+            match kafka.launch() {
+                Err(LocalKafkaError::EndedAtStart { .. }) if kafka.log().contains(PORT_TAKEN) => {}
+                result => return result.map(|()| kafka),
+            }
+        }
+        let mut kafka = LocalKafka::format(java, jars)?;
+        kafka.launch()?;
+        Ok(kafka)
+    }
+
+    /// The broker's address, `host:port`: what clients call their bootstrap servers. It stays over restarts.
+    pub fn bootstrap_servers(&self) -> &str {
+        &self.address
+    }
+
+    /// Stops the node in order (`SIGTERM`); ports and data stay for a [`LocalKafka::restart`]. A stopped node stays
+    /// stopped.
+    ///
+    /// # Errors
+    ///
+    /// The node had to be killed after 60 s, or cannot be reached as a process.
+    pub fn stop(&mut self) -> Result<(), LocalKafkaError> {
+        let Some(node) = &mut self.node else { return Ok(()) };
+        terminate(node).map_err(LocalKafkaError::io("send SIGTERM to Kafka"))?;
+        let end = Instant::now() + LIMIT;
+        while node.try_wait().map_err(LocalKafkaError::io("wait for Kafka"))?.is_none() {
+            if Instant::now() > end {
+                self.kill()?;
+                let lines = last_lines(&self.log());
+                return Err(LocalKafkaError::NotStopped { address: self.address.clone(), limit: LIMIT, lines });
+            }
+            thread::sleep(LOOK);
+        }
+        self.kill()
+    }
+
+    /// Stops the node in order (`SIGTERM`), then starts it on the same ports and data and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// The node does not stop, or does not get ready; see [`LocalKafka::stop`] and [`LocalKafka::start`].
+    pub fn restart(&mut self) -> Result<(), LocalKafkaError> {
+        self.stop()?;
+        self.launch()
+    }
+
+    /// Kills the node (`SIGKILL`), then starts it on the same ports and data and waits until it is ready.
+    ///
+    /// # Errors
+    ///
+    /// The node does not get ready; see [`LocalKafka::start`].
+    pub fn kill_and_restart(&mut self) -> Result<(), LocalKafkaError> {
+        self.kill()?;
+        self.launch()
+    }
+
+    /// Runs one of Kafka's command line tools to its end, with `--bootstrap-server` before `args`, and gives what it
+    /// wrote to its standard output. `class` is the tool's Java class: `org.apache.kafka.tools.TopicCommand`.
+    ///
+    /// # Errors
+    ///
+    /// The tool cannot be run or ends with another status than 0; the error has the last 20 lines of its output.
+    pub fn tool(&self, class: &str, args: &[&str]) -> Result<String, LocalKafkaError> {
+        self.tool_with_input(class, args, "")
+    }
+
+    /// [`LocalKafka::tool`], with `input` as the tool's standard input: what a console producer sends, a record a
+    /// line.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalKafka::tool`].
+    pub fn tool_with_input(&self, class: &str, args: &[&str], input: &str) -> Result<String, LocalKafkaError> {
+        let mut command = kafka_class(&self.java, &self.jars, self.folder.path(), &TOOL_OPTIONS, class);
+        command.args(["--bootstrap-server", &self.address]).args(args);
+        let output = run(command, input).map_err(LocalKafkaError::io(format!("run Kafka's {class}")))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        let text = [output.stdout, output.stderr].concat();
+        let lines = last_lines(&String::from_utf8_lossy(&text));
+        Err(LocalKafkaError::ToolFailed { class: class.to_owned(), status: output.status, lines })
+    }
+
+    /// A node that is not started yet, with a formatted data folder.
+    fn format(java: PathBuf, jars: PathBuf) -> Result<LocalKafka, LocalKafkaError> {
+        let folder = tempfile::Builder::new()
+            .prefix("millstream-kafka-")
+            .tempdir()
+            .map_err(LocalKafkaError::io("make a data folder for Kafka"))?;
+        let guard = Guard::start(Some(folder.path())).map_err(LocalKafkaError::io("start a shell to guard Kafka"))?;
+        let (broker_port, controller_port) = two_free_ports()?;
+        let address = format!("127.0.0.1:{broker_port}");
+        let kafka = LocalKafka { java, jars, address, node: None, starts: 0, guard, folder };
+        let properties = kafka.properties();
+        let text = server_properties(broker_port, controller_port, &kafka.folder.path().join("logs"));
+        fs::write(&properties, text).map_err(LocalKafkaError::io(format!("write the file {properties:?}")))?;
+
+        let class = "kafka.tools.StorageTool";
+        let mut command = kafka_class(&kafka.java, &kafka.jars, kafka.folder.path(), &TOOL_OPTIONS, class);
+        command.args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(&properties);
+        let output = run(command, "").map_err(LocalKafkaError::io("format Kafka's data folder"))?;
+        if output.status.success() {
+            return Ok(kafka);
+        }
+        let text = [output.stdout, output.stderr].concat();
+        let lines = last_lines(&String::from_utf8_lossy(&text));
+        Err(LocalKafkaError::NotFormatted { status: output.status, lines })
+    }
+
+    /// Starts the stopped node and waits until it is ready; a node that does not get ready is killed.
+    fn launch(&mut self) -> Result<(), LocalKafkaError> {
+        self.starts += 1;
+        let path = self.log_path();
+        let log = File::create(&path).map_err(LocalKafkaError::io(format!("make the file {path:?}")))?;
+        let errors = log.try_clone().map_err(LocalKafkaError::io(format!("open the file {path:?} twice")))?;
+        let mut command = kafka_class(&self.java, &self.jars, self.folder.path(), &BROKER_OPTIONS, "kafka.Kafka");
+        command.arg(self.properties()).stdout(Stdio::from(log)).stderr(Stdio::from(errors));
+        let (node, _) = self.guard.spawn(command).map_err(LocalKafkaError::io("start Kafka"))?;
+        self.node = Some(node);
+        let ready = self.wait_until_ready();
+        if ready.is_err() {
+            self.kill()?;
+        }
+        ready
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), LocalKafkaError> {
+        let end = Instant::now() + LIMIT;
+        while !self.log().contains(READY) {
+            let Some(node) = &mut self.node else { break };
+            if let Some(status) = node.try_wait().map_err(LocalKafkaError::io("wait for Kafka"))? {
+                let lines = last_lines(&self.log());
+                return Err(LocalKafkaError::EndedAtStart { address: self.address.clone(), status, lines });
+            }
+            if Instant::now() > end {
+                let lines = last_lines(&self.log());
+                return Err(LocalKafkaError::NotReady { address: self.address.clone(), limit: LIMIT, lines });
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    /// Kills the node, if it still runs, and waits for its end.
+    fn kill(&mut self) -> Result<(), LocalKafkaError> {
+        let Some(mut node) = self.node.take() else { return Ok(()) };
+        let ended = node.kill().and_then(|()| node.wait());
+        ended.map_err(LocalKafkaError::io("kill Kafka"))?;
+        self.guard.forget().map_err(LocalKafkaError::io("tell Kafka's guard of its end"))
+    }
+
+    fn properties(&self) -> PathBuf {
+        self.folder.path().join("server.properties")
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join(format!("kafka-{}.log", self.starts))
+    }
+
+    /// The log of the last start, empty if it cannot be read: it is waited for, and shown in errors.
+    fn log(&self) -> String {
+        fs::read(self.log_path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+}
+
+impl Drop for LocalKafka {
+    fn drop(&mut self) {
+        if let Err(error) = self.kill() {
+            // Nobody is left to take the error, and a node that lives on must not go unseen.
+            let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{error}\n"));
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Settings: defaults, then a YAML file, then environment variables, then flags; each layer overrides those before.
+//!
+//! Every value keeps where it was found, so that an error names the file and line, the variable or the flag.
+
+mod check;
+mod file;
+mod keys;
+mod layers;
+mod print;
+mod secrets;
+
+use std::collections::BTreeMap;
+
+use millstream::worker::{Guarantee, OffsetReset, Options};
+use millstream_kafka::{GroupProtocol, KafkaSettings};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use layers::Sources;
+use secrets::Secrets;
+
+/// Settings that are not valid: a line for each thing that is wrong, with where it is and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct SettingsError(pub Vec<String>);
+
+/// All settings of a process; `config/reference.yaml` says what each is for.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    pub(crate) application_id: String,
+    pub(crate) instance_id: String,
+    pub(crate) bootstrap_servers: Option<String>,
+    pub(crate) workers: usize,
+    #[serde(with = "GuaranteeWords")]
+    pub(crate) guarantee: Guarantee,
+    pub(crate) commit_interval_ms: i64,
+    #[serde(with = "OffsetResetWords")]
+    pub(crate) offset_reset: OffsetReset,
+    pub(crate) max_task_idle_ms: i64,
+    pub(crate) buffered_records_per_partition: usize,
+    pub(crate) replication_factor: Option<i32>,
+    pub(crate) repartition_purge_interval_ms: i64,
+    pub(crate) parked_ms: i64,
+    pub(crate) broker_wait_ms: u64,
+    pub(crate) shutdown_timeout_ms: u64,
+    pub(crate) http: HttpSettings,
+    pub(crate) log: LogSettings,
+    pub(crate) kafka: KafkaClients,
+    /// What must not be shown.
+    #[serde(skip)]
+    pub(crate) secrets: Secrets,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HttpSettings {
+    pub(crate) enabled: bool,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LogSettings {
+    pub(crate) level: String,
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Properties of librdkafka, for all clients and for each kind of client.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KafkaClients {
+    #[serde(with = "GroupProtocolWords")]
+    pub(crate) group_protocol: GroupProtocol,
+    #[serde(default)]
+    pub(crate) properties: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) consumer: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) producer: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) restore: BTreeMap<String, String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Guarantee", rename_all = "snake_case")]
+enum GuaranteeWords {
+    ExactlyOnce,
+    AtLeastOnce,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "OffsetReset", rename_all = "snake_case")]
+enum OffsetResetWords {
+    Earliest,
+    Latest,
+    Error,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "GroupProtocol", rename_all = "snake_case")]
+enum GroupProtocolWords {
+    Classic,
+    Consumer,
+}
+
+impl Settings {
+    /// The defaults of a service: the engine's own, where it has them.
+    pub(crate) fn defaults(service: &str) -> Self {
+        let options = Options::new(service, host_name());
+        Settings {
+            application_id: options.application_id,
+            instance_id: options.instance_id,
+            bootstrap_servers: None,
+            workers: options.workers,
+            guarantee: options.guarantee,
+            commit_interval_ms: options.commit_interval_ms,
+            offset_reset: options.offset_reset,
+            max_task_idle_ms: options.max_task_idle_ms,
+            buffered_records_per_partition: options.buffered_records_per_partition,
+            replication_factor: options.replication_factor,
+            repartition_purge_interval_ms: options.repartition_purge_interval_ms,
+            parked_ms: options.parked_ms,
+            broker_wait_ms: 60_000,
+            // Beside it, what a process does before and after must fit into 5 s.
+            shutdown_timeout_ms: 4_500,
+            http: HttpSettings { enabled: true, host: "127.0.0.1".to_owned(), port: 8080 },
+            log: LogSettings { level: "info".to_owned(), format: LogFormat::Text },
+            kafka: KafkaClients {
+                group_protocol: GroupProtocol::Classic,
+                properties: BTreeMap::new(),
+                consumer: BTreeMap::new(),
+                producer: BTreeMap::new(),
+                restore: BTreeMap::new(),
+            },
+            secrets: Secrets::default(),
+        }
+    }
+
+    /// How the engine is to run.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            application_id: self.application_id.clone(),
+            instance_id: self.instance_id.clone(),
+            workers: self.workers,
+            guarantee: self.guarantee,
+            commit_interval_ms: self.commit_interval_ms,
+            offset_reset: self.offset_reset,
+            max_task_idle_ms: self.max_task_idle_ms,
+            buffered_records_per_partition: self.buffered_records_per_partition,
+            replication_factor: self.replication_factor,
+            repartition_purge_interval_ms: self.repartition_purge_interval_ms,
+            parked_ms: self.parked_ms,
+        }
+    }
+
+    /// How the cluster at `bootstrap_servers` is to be reached.
+    pub(crate) fn kafka(&self, bootstrap_servers: &str) -> KafkaSettings {
+        KafkaSettings {
+            group_protocol: self.kafka.group_protocol,
+            offset_reset: match self.offset_reset {
+                OffsetReset::Earliest => millstream_kafka::OffsetReset::Earliest,
+                OffsetReset::Latest => millstream_kafka::OffsetReset::Latest,
+                OffsetReset::Error => millstream_kafka::OffsetReset::Error,
+            },
+            properties: self.kafka.properties.clone(),
+            consumer_properties: self.kafka.consumer.clone(),
+            producer_properties: self.kafka.producer.clone(),
+            restore_properties: self.kafka.restore.clone(),
+            ..KafkaSettings::new(bootstrap_servers, &self.application_id)
+        }
+    }
+}
+
+/// The machine's name; in a container, the container's.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).unwrap_or_else(|| "localhost".to_owned())
+}
