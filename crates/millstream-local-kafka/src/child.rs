@@ -99,3 +99,44 @@ pub(crate) fn terminate(child: &Child) -> io::Result<ExitStatus> {
 fn input_of(child: &mut Child) -> io::Result<ChildStdin> {
     child.stdin.take().ok_or_else(|| io::Error::other("a child process has no input pipe"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    /// How a child that takes `seconds` ends when its guard's pipe closes, as it does when this process ends.
+    fn end_of_child(seconds: &str, forgotten: bool) -> ExitStatus {
+        let folder = tempfile::tempdir().unwrap();
+        let mut guard = Guard::start(Some(folder.path())).unwrap();
+        let mut sleep = gated(Path::new("sleep"));
+        sleep.arg(seconds);
+        let (mut child, input) = guard.spawn(sleep).unwrap();
+        if forgotten {
+            guard.forget().unwrap();
+        }
+        drop(std::mem::replace(&mut guard.pipe, input));
+        let status = child.wait().unwrap();
+        guard.shell.wait().unwrap();
+        assert!(!folder.path().exists());
+        status
+    }
+
+    #[test]
+    fn a_guard_kills_its_child_and_no_forgotten_one() {
+        assert_eq!(end_of_child("20", false).signal(), Some(9));
+        assert_eq!(end_of_child("1", true).code(), Some(0));
+    }
+
+    #[test]
+    fn a_program_may_write_before_it_reads_and_end_before_it_has_read_all() {
+        let long = "a line\n".repeat(100_000);
+        let output = run(gated(Path::new("cat")), &long).unwrap();
+        assert!(output.stdout == long.as_bytes());
+
+        let mut head = gated(Path::new("head"));
+        head.args(["-n", "1"]);
+        assert_eq!(run(head, &long).unwrap().stdout, b"a line\n");
+    }
+}

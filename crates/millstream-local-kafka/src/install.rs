@@ -6,12 +6,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::child::{gated, run};
 use crate::errors::{LocalKafkaError, last_lines};
 use crate::java::find_java;
 
 const FOLDER: &str = "kafka-4.3.1";
 const POM: &str = include_str!("pom.xml");
 const POM_NAME: &str = "pom.xml";
+
+/// A shell's status when there is no such program.
+const NOT_FOUND: i32 = 127;
 
 /// Makes sure that Kafka's jars are there, and gives the folder with them.
 ///
@@ -23,7 +27,7 @@ const POM_NAME: &str = "pom.xml";
 /// Java or Maven are missing or too old, Maven fails, or the target folder cannot be written.
 pub fn install() -> Result<PathBuf, LocalKafkaError> {
     find_java()?;
-    install_in(&target_folder(), Path::new("mvn"))
+    install_in(&target_folder(), &["mvn"], &mut io::stderr())
 }
 
 /// Whether [`install`] has what it needs: Java, and Maven unless the jars are there already.
@@ -42,8 +46,8 @@ pub fn is_available() -> Result<(), LocalKafkaError> {
     }
 }
 
-/// Installs into `target` with the Maven at `maven`.
-pub(crate) fn install_in(target: &Path, maven: &Path) -> Result<PathBuf, LocalKafkaError> {
+/// Installs into `target` with `maven`, a program and its first arguments, and says so to `news` if it has to fetch.
+pub(crate) fn install_in(target: &Path, maven: &[&str], news: &mut impl Write) -> Result<PathBuf, LocalKafkaError> {
     let folder = target.join(FOLDER);
     if is_installed(&folder) {
         return Ok(folder);
@@ -58,32 +62,35 @@ pub(crate) fn install_in(target: &Path, maven: &Path) -> Result<PathBuf, LocalKa
     }
     let part = target.join(format!("{FOLDER}.part"));
     remove(&part)?;
-    fetch(&part, maven)?;
+    fetch(&part, maven, news)?;
     remove(&folder)?;
     fs::rename(&part, &folder).map_err(LocalKafkaError::io(format!("rename {part:?} to {folder:?}")))?;
     Ok(folder)
 }
 
 /// Fills the new folder `part` with the jars and the list that they were fetched by.
-fn fetch(part: &Path, maven: &Path) -> Result<(), LocalKafkaError> {
+fn fetch(part: &Path, maven: &[&str], news: &mut impl Write) -> Result<(), LocalKafkaError> {
     fs::create_dir_all(part).map_err(LocalKafkaError::io(format!("make the folder {part:?}")))?;
     let pom = part.join(POM_NAME);
     fs::write(&pom, POM).map_err(LocalKafkaError::io(format!("write the file {pom:?}")))?;
-    let line = format!("fetching Apache Kafka with Maven, once, into {part:?}: about 130 MB");
-    writeln!(io::stderr(), "{line}").map_err(LocalKafkaError::io("write to stderr"))?;
-    let output = Command::new(maven)
-        .args(["-q", "-B", "-Dstyle.color=never", "dependency:copy-dependencies"])
-        .arg(format!("-DoutputDirectory={}", part.display()))
-        .current_dir(part)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| LocalKafkaError::MavenMissing { source })?;
+    let line = format!("fetching Apache Kafka with Maven, once, into {part:?}: about 55 MB");
+    writeln!(news, "{line}").map_err(LocalKafkaError::io("say that Kafka is fetched"))?;
+    let (program, first) = maven.split_first().unwrap_or((&"mvn", &[]));
+    let mut command = gated(Path::new(program));
+    command.args(first).args(["-q", "-B", "-Dstyle.color=never", "dependency:copy-dependencies"]);
+    command.arg(format!("-DoutputDirectory={}", part.display())).current_dir(part);
+    let output = run(command, "").map_err(LocalKafkaError::io("run Maven"))?;
     if output.status.success() {
         return Ok(());
     }
     let text = [output.stdout, output.stderr].concat();
     let lines = last_lines(&String::from_utf8_lossy(&text));
-    Err(LocalKafkaError::MavenFailed { status: output.status, lines })
+    match output.status.code() {
+        Some(NOT_FOUND) => {
+            Err(LocalKafkaError::MavenMissing { source: io::Error::new(io::ErrorKind::NotFound, lines) })
+        }
+        _ => Err(LocalKafkaError::MavenFailed { status: output.status, lines }),
+    }
 }
 
 /// A folder gets its name when it is whole, and is this version's when it was fetched by this version's list.

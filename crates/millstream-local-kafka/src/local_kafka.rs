@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,8 +44,7 @@ const BROKER_OPTIONS: [&str; 6] = [
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
 ];
 
-const TOOL_OPTIONS: [&str; 3] =
-    ["-Xmx256m", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"];
+const TOOL_OPTIONS: [&str; 2] = ["-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"];
 
 /// A running Apache Kafka: one KRaft node on 127.0.0.1 with a data folder of its own.
 ///
@@ -89,6 +88,11 @@ impl LocalKafka {
     /// The broker's address, `host:port`: what clients call their bootstrap servers. It stays over restarts.
     pub fn bootstrap_servers(&self) -> &str {
         &self.address
+    }
+
+    /// The node's folder: `server.properties`, a log file a start (`kafka-1.log`, …), and Kafka's data in `logs`.
+    pub fn data_folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Stops the node in order (`SIGTERM`); ports and data stay for a [`LocalKafka::restart`]. A stopped node stays

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 /// Makes groups, transactions and shares ready at once, on one broker, and lets tests ask for short timeouts.
+/// The broker's own session is short, as a node that was killed is let in again only when its old session is over.
 /// What costs throughput or changes what is kept is as Kafka has it.
 const FIXED: &str = "\
 process.roles=broker,controller
@@ -10,6 +11,8 @@ node.id=1
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=BROKER
+broker.heartbeat.interval.ms=500
+broker.session.timeout.ms=3000
 auto.create.topics.enable=false
 num.partitions=1
 default.replication.factor=1

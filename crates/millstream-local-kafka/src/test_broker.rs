@@ -34,10 +34,10 @@ pub(crate) enum Choice {
 
 /// The brokers that a suite runs against, decided once for this process by `MILLSTREAM_TEST_BROKER`:
 ///
-/// | value | brokers |
+/// | value | brokers, beside the embedded one |
 /// |---|---|
-/// | unset | the embedded one, and a Kafka that is started; without Java or Maven one line on stderr says that the suite runs on the embedded broker alone, and why |
-/// | `embedded` | the embedded one |
+/// | unset | a Kafka that is started; without Java or Maven one line on stderr says that the suite runs on the embedded broker alone, and why |
+/// | `embedded` | none |
 /// | `kafka` | a Kafka that is started |
 /// | `host:port` | that Kafka |
 ///
@@ -64,10 +64,12 @@ pub fn test_broker() -> TestBroker {
 }
 
 fn decide() -> Result<Vec<TestBroker>, String> {
-    match choice(env::var(VARIABLE).ok().as_deref()).map_err(|error| error.to_string())? {
+    match choice(env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())
+        .map_err(|error| error.to_string())?
+    {
         Choice::Embedded => Ok(vec![TestBroker::Embedded]),
-        Choice::Address(address) => Ok(vec![TestBroker::Kafka(address)]),
-        Choice::Kafka => Ok(vec![start()?]),
+        Choice::Address(address) => Ok(vec![TestBroker::Embedded, TestBroker::Kafka(address)]),
+        Choice::Kafka => Ok(vec![TestBroker::Embedded, start()?]),
         Choice::All => match is_available() {
             Ok(()) => Ok(vec![TestBroker::Embedded, start()?]),
             Err(missing) => {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use millstream::broker::{
     Assignment, Broker, CleanupPolicy, Fetched, NewTopic, Outgoing, PartitionReader, Position, TopicPartition, Waker,
 };
+use millstream::client::RecordWriter;
 use millstream::dsl::TopologyBuilder;
 use millstream::record::{Record, Timestamp};
-use millstream::serde::Serde;
 use millstream::topic::Topic;
 use millstream::topology::Topology;
 use millstream::worker::{Application, Instance, Options, Phase, Step, Worker};
@@ -94,17 +94,9 @@ impl TopologyTestDriver {
 
     /// Pipes in a record with headers; `None` is a null value.
     pub fn pipe_record<K: 'static, V: 'static>(&mut self, topic: &Topic<K, V>, record: Record<K, Option<V>>) {
-        let key = encode(topic.key_serde(), &record.key);
-        let value = record.value.as_ref().and_then(|value| encode(topic.value_serde(), value));
-        self.pipe_bytes(topic.name(), key.as_deref(), value.as_deref(), &record);
-    }
-
-    fn pipe_bytes<K, V>(&mut self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>, record: &Record<K, V>) {
-        let mut producer = ok(self.broker.producer(&[]));
-        let topic = ok(producer.topic(topic));
-        let (timestamp, headers) = (record.timestamp, &record.headers);
-        ok(producer.send(Outgoing { topic, partition: Some(0), timestamp, key, value, headers }));
-        ok(producer.commit(&[]));
+        let mut writer = ok(RecordWriter::new(&*self.broker));
+        ok(writer.send(topic, &record));
+        ok(writer.flush());
         self.settle();
     }
 
@@ -209,15 +201,6 @@ fn one_partition(name: &str) -> NewTopic {
     let config = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
     let (partitions, replication_factor, cleanup_policy) = (1, None, CleanupPolicy::Delete);
     NewTopic { name: name.to_owned(), partitions, replication_factor, cleanup_policy, config }
-}
-
-fn encode<T: 'static>(serde: &dyn Serde<T>, value: &T) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if serde.is_null(value) {
-        return None;
-    }
-    ok(serde.encode(value, &mut bytes));
-    Some(bytes)
 }
 
 #[track_caller]

@@ -5,9 +5,11 @@
 //! keeps state in typed [stores](state), and commits what was read, changed and written as one.
 //!
 //! The modules use each other one way only:
-//! record → serde, topic → partitioner, window → state → topology, processor → dsl → task → broker → worker.
+//! record → serde, topic → partitioner, window → state → topology, processor → dsl → task → broker → worker;
+//! [client] beside them is for who stands outside of a topology.
 
 pub mod broker;
+pub mod client;
 pub mod dsl;
 pub mod partitioner;
 pub mod processor;

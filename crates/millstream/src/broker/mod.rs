@@ -197,6 +197,9 @@ pub trait PartitionReader: Send {
     fn seek(&mut self, to: Position) -> Result<(), BrokerError>;
 }
 
+/// A partition with its reader, on its way from one owner to another.
+pub type ReaderOf = (TopicPartition, Box<dyn PartitionReader>);
+
 /// Writes records, and commits them with the positions read. Owned by one thread.
 ///
 /// With a transactional id, a transaction begins by itself with the first call after a commit or an abort.

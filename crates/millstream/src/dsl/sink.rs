@@ -120,7 +120,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     }
 }
 
-type Partitioner<K, W> = Box<dyn Fn(&K, Option<&W>, i32) -> i32>;
+type ChoosePartition<K, W> = dyn Fn(&K, Option<&W>, i32) -> i32;
+type Partitioner<K, W> = Box<ChoosePartition<K, W>>;
 
 fn into_outgoing<K, V: SinkValue<W>, W>(record: Record<K, V>) -> Record<K, Option<W>> {
     let Record { key, value, timestamp, headers } = record;
@@ -132,7 +133,7 @@ fn send<K: 'static, W: 'static>(
     topic: TopicId,
     (key, value): (&dyn Serde<K>, &dyn Serde<W>),
     record: &Record<K, Option<W>>,
-    partitioner: Option<&dyn Fn(&K, Option<&W>, i32) -> i32>,
+    partitioner: Option<&ChoosePartition<K, W>>,
 ) -> Result<(), ProcessError> {
     let Some(partitioner) = partitioner else {
         return context.output.send(topic, key, value, record, |bytes, partitions| by_key(key, bytes, partitions));

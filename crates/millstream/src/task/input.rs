@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
-use crate::broker::{BrokerError, Committed, Fetched, Message, PartitionReader, Position, TopicPartition};
+use crate::broker::{BrokerError, Committed, Fetched, Message, PartitionReader, Position, ReaderOf, TopicPartition};
 use crate::record::{Headers, Timestamp};
 
 /// A partition handed to a task, with the group's position in it.
@@ -141,7 +141,7 @@ impl Input {
         self.reader.seek(self.start)
     }
 
-    pub(crate) fn into_reader(self) -> (TopicPartition, Box<dyn PartitionReader>) {
+    pub(crate) fn into_reader(self) -> ReaderOf {
         (self.partition, self.reader)
     }
 }

@@ -26,7 +26,7 @@ pub(crate) use restore::StoreRestore;
 
 use std::fmt;
 
-use crate::broker::{PartitionReader, TopicPartition};
+use crate::broker::ReaderOf;
 use crate::record::Timestamp;
 use crate::topology::TaskGraph;
 
@@ -111,7 +111,7 @@ impl Task {
     }
 
     /// The task's graph, with its stores, and its inputs' readers.
-    pub(crate) fn into_parts(self) -> (TaskGraph, Vec<(TopicPartition, Box<dyn PartitionReader>)>) {
+    pub(crate) fn into_parts(self) -> (TaskGraph, Vec<ReaderOf>) {
         (self.graph, self.inputs.into_iter().map(Input::into_reader).collect())
     }
 }

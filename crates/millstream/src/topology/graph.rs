@@ -14,6 +14,9 @@ pub(crate) struct NodeId(pub(crate) usize);
 /// Takes a record as bytes, reads it and pushes it down the graph.
 pub(crate) type Feed = Box<dyn Fn(&mut Context<'_>, Message<'_>) -> Result<(), ProcessError>>;
 
+/// Tells a processor that its time has come.
+pub(crate) type Punctuate = Box<dyn Fn(&mut Context<'_>, Timestamp) -> Result<(), ProcessError>>;
+
 /// A topology while it is built: what describes it, and what runs it.
 pub(crate) struct Graph {
     pub(crate) application_id: Arc<str>,
@@ -58,7 +61,7 @@ pub(crate) struct StoreEntry {
 pub(crate) struct Punctuator {
     pub(crate) node: NodeId,
     pub(crate) punctuation: Punctuation,
-    pub(crate) call: Box<dyn Fn(&mut Context<'_>, Timestamp) -> Result<(), ProcessError>>,
+    pub(crate) call: Punctuate,
 }
 
 impl Graph {

@@ -1,7 +1,7 @@
 use super::Worker;
-use super::message::{Report, Returned};
+use super::message::Report;
 use super::open::Parked;
-use crate::broker::TopicPartition;
+use crate::broker::{ReaderOf, TopicPartition};
 use crate::record::Timestamp;
 use crate::task::{OpenInput, Task, TaskId};
 
@@ -18,7 +18,7 @@ impl Worker {
             std::mem::take(&mut self.opening).into_iter().partition(|opening| tasks.contains(&opening.task));
         self.opening = kept;
         let opening: Vec<super::open::Opening> = opening;
-        let mut readers: Vec<Returned> = opening.into_iter().flat_map(|opening| opening.inputs).map(returned).collect();
+        let mut readers: Vec<ReaderOf> = opening.into_iter().flat_map(|opening| opening.inputs).map(returned).collect();
 
         let (closing, kept): (Vec<Task>, Vec<Task>) =
             std::mem::take(&mut self.tasks).into_iter().partition(|task| tasks.contains(&task.id));
@@ -122,6 +122,6 @@ impl Drop for Worker {
     }
 }
 
-pub(super) fn returned(input: OpenInput) -> Returned {
+pub(super) fn returned(input: OpenInput) -> ReaderOf {
     (input.partition, input.reader)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::message::{Command, Report};
 use super::{Application, Guarantee, WorkerSeed, WorkerStatus};
 use crate::broker::{
-    Broker, BrokerError, Committed, ErrorKind, GroupMember, PartitionReader, Position, TopicPartition, Waker,
+    Broker, BrokerError, Committed, ErrorKind, GroupMember, PartitionReader, Position, ReaderOf, TopicPartition, Waker,
 };
 use crate::task::TaskId;
 
@@ -176,7 +176,7 @@ impl Instance {
         }
     }
 
-    fn take_back(&mut self, readers: Vec<super::message::Returned>) {
+    fn take_back(&mut self, readers: Vec<ReaderOf>) {
         for (partition, reader) in readers {
             if let Some(owned) = self.owned.get_mut(&partition) {
                 *owned = Owned { reader: Some(reader), start: None };

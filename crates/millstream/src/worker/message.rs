@@ -1,8 +1,5 @@
-use crate::broker::{PartitionReader, Producer, TopicPartition};
+use crate::broker::{Producer, ReaderOf};
 use crate::task::{OpenInput, TaskId};
-
-/// A partition's reader on its way back from a worker.
-pub(super) type Returned = (TopicPartition, Box<dyn PartitionReader>);
 
 /// What an instance tells a worker.
 pub(super) enum Command {
@@ -19,11 +16,11 @@ pub(super) enum Command {
 /// What a worker tells its instance.
 pub(super) enum Report {
     /// An answer to `Close`.
-    Closed { worker: usize, readers: Vec<Returned> },
+    Closed { worker: usize, readers: Vec<ReaderOf> },
     /// The worker has dropped its tasks and its producer; it needs a new one.
-    Reset { worker: usize, readers: Vec<Returned> },
+    Reset { worker: usize, readers: Vec<ReaderOf> },
     /// The worker was told to open this task when it had no producer any more; it has not.
-    NotOpened { task: TaskId, readers: Vec<Returned> },
+    NotOpened { task: TaskId, readers: Vec<ReaderOf> },
     /// The worker cannot go on, for this reason; it has dropped everything.
     Failed { error: String },
     /// An answer to `Stop`.

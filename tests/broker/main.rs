@@ -1,0 +1,8 @@
+//! The whole of Millstream on a broker: the embedded one, and Apache Kafka.
+
+mod crashes;
+mod kills;
+mod scaling;
+mod starting;
+mod support;
+mod tools;

@@ -1,0 +1,114 @@
+use std::io::{BufRead, stdin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use clap::{Args, ValueEnum};
+use millstream::broker::Broker;
+use millstream::worker::{Application, Options};
+use millstream_kafka::{GroupProtocol, KafkaBroker};
+use millstream_service::{RunOptions, run as run_instance};
+use millstream_tests::cluster::settings;
+use millstream_tests::outside::OffsetsOutside;
+use millstream_tests::workload::Workload;
+
+/// What an instance and its workload are like.
+#[derive(Args, Clone)]
+pub(crate) struct Manner {
+    /// What a crash may do to results.
+    #[arg(long, value_enum, default_value = "exactly-once")]
+    pub(crate) guarantee: Guarantee,
+    /// How the group shares out its partitions.
+    #[arg(long, value_enum, default_value = "classic")]
+    pub(crate) protocol: Protocol,
+    /// Commit offsets outside of the transaction, to see that the check notices.
+    #[arg(long)]
+    pub(crate) offsets_outside: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Guarantee {
+    ExactlyOnce,
+    AtLeastOnce,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    Classic,
+    Consumer,
+}
+
+impl Manner {
+    /// The same as flags.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let word = |value: &dyn Fn() -> Option<clap::builder::PossibleValue>| {
+            value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        };
+        let mut flags = vec![
+            "--guarantee".to_owned(),
+            word(&|| self.guarantee.to_possible_value()),
+            "--protocol".to_owned(),
+            word(&|| self.protocol.to_possible_value()),
+        ];
+        flags.extend(self.offsets_outside.then(|| "--offsets-outside".to_owned()));
+        flags
+    }
+
+    pub(crate) fn group_protocol(&self) -> GroupProtocol {
+        match self.protocol {
+            Protocol::Classic => GroupProtocol::Classic,
+            Protocol::Consumer => GroupProtocol::Consumer,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) manner: Manner,
+    #[arg(long)]
+    pub(crate) bootstrap_servers: String,
+    #[arg(long)]
+    pub(crate) application_id: String,
+    #[arg(long)]
+    pub(crate) instance: usize,
+}
+
+/// How long the transaction is held back when offsets are committed outside of it.
+const PAUSE: Duration = Duration::from_millis(30);
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let manner = &arguments.manner;
+    let settings = settings(&arguments.bootstrap_servers, manner.group_protocol(), &arguments.application_id);
+    let mut broker: Arc<dyn Broker> = Arc::new(KafkaBroker::new(settings)?);
+    if manner.offsets_outside {
+        broker = Arc::new(OffsetsOutside { broker, pause: PAUSE, fenced_every: None });
+    }
+    let options = Options {
+        workers: 2,
+        guarantee: match manner.guarantee {
+            Guarantee::ExactlyOnce => millstream::worker::Guarantee::ExactlyOnce,
+            Guarantee::AtLeastOnce => millstream::worker::Guarantee::AtLeastOnce,
+        },
+        ..Options::new(arguments.application_id.as_str(), format!("instance-{}", arguments.instance))
+    };
+    let application = Application::new(options, Workload(arguments.application_id.clone()).define())?;
+    let stop = Arc::new(AtomicBool::new(false));
+    obey_stdin(stop.clone());
+    let options = RunOptions { until_end: false, shutdown_timeout: Duration::from_secs(30) };
+    run_instance(application, broker, &options, &stop, |_| ()).map_err(|error| anyhow!("{error}"))
+}
+
+/// Stops in order at the first line; at the end, which comes when the parent is gone, ends the process.
+fn obey_stdin(stop: Arc<AtomicBool>) {
+    std::thread::spawn(move || {
+        for _ in stdin().lock().lines().map_while(Result::ok) {
+            stop.store(true, Ordering::Relaxed);
+        }
+        if !stop.load(Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+    });
+}

@@ -1,0 +1,66 @@
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// An instance as a process of its own.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+/// After this an instance that was told to end hangs.
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+impl Process {
+    /// Starts this executable again; what it says goes to the end of `log`.
+    pub(crate) fn start(arguments: &[String], log: &Path) -> Result<Process> {
+        let file: File = OpenOptions::new().create(true).append(true).open(log)?;
+        let child = Command::new(std::env::current_exe()?)
+            .arg("instance")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()?;
+        Ok(Process { child, log: log.to_owned() })
+    }
+
+    /// Kills it with SIGKILL. One that had ended by itself is an error.
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.is_alive()?;
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// An error if it has ended by itself.
+    pub(crate) fn is_alive(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("an instance ended by itself with {status}; see {}", self.log.display()),
+        }
+    }
+
+    /// Ends it in order; returns how long that took.
+    pub(crate) fn stop(mut self) -> Result<Duration> {
+        let since = Instant::now();
+        let mut input = self.child.stdin.take().context("the instance's standard input")?;
+        writeln!(input, "stop")?;
+        while since.elapsed() < STOP_LIMIT {
+            if let Some(status) = self.child.try_wait()? {
+                if status.success() {
+                    return Ok(since.elapsed());
+                }
+                bail!("an instance that was told to end ended with {status}; see {}", self.log.display());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        self.child.kill()?;
+        self.child.wait()?;
+        bail!("an instance did not end within {STOP_LIMIT:?}; see {}", self.log.display())
+    }
+}
