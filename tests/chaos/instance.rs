@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use millstream::broker::Broker;
 use millstream::worker::{Application, Options};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
-use millstream_service::{RunOptions, run as run_instance};
+use millstream_service::run::{RunOptions, run as run_instance};
 use millstream_tests::cluster::settings;
 use millstream_tests::outside::OffsetsOutside;
 use millstream_tests::workload::Workload;

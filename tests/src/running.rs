@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use millstream::broker::Broker;
 use millstream::topology::Define;
 use millstream::worker::{Application, Options, TaskState, TaskStatus, WorkerStatus};
-use millstream_service::{RunError, RunOptions, run};
+use millstream_service::run::{RunError, RunOptions, run};
 
 /// What takes longer hangs.
 pub const HANG: Duration = Duration::from_secs(120);

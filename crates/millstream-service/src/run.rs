@@ -1,4 +1,4 @@
-
+//! Runs an instance on threads: the group on this one, each worker on its own.
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -54,15 +54,15 @@ pub fn run(
         .enumerate()
         .map(|(index, (seed, bell))| {
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
-            thread.spawn(move || work(seed, &bell)).map_err(|e| RunError::Failed(format!("no thread for a worker: {e}")))
+            thread
+                .spawn(move || work(seed, &bell))
+                .map_err(|e| RunError::Failed(format!("no thread for a worker: {e}")))
         })
         .collect::<Result<_, _>>()?;
 
     let mut stopping_since = None;
     while instance.step(GROUP_POLL) != Phase::Stopped {
-        if stop.load(Ordering::Relaxed) {
-            instance.stop();
-        } else if options.until_end && drained(&mut instance, &*broker) {
+        if stop.load(Ordering::Relaxed) || (options.until_end && drained(&mut instance, &*broker)) {
             instance.stop();
         }
         if instance.phase() == Phase::Stopping {

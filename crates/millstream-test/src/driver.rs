@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millstream::broker::{
-    Assignment, Broker, CleanupPolicy, Fetched, NewTopic, Outgoing, PartitionReader, Position, TopicPartition, Waker,
+    Assignment, Broker, CleanupPolicy, Fetched, NewTopic, PartitionReader, Position, TopicPartition, Waker,
 };
 use millstream::client::RecordWriter;
 use millstream::dsl::TopologyBuilder;

@@ -1,2 +1,20 @@
 //! Delays of the US flights of 2001 by airport, hour and day.
-fn main() {}
+
+mod load;
+mod model;
+mod show;
+#[cfg(test)]
+mod tests;
+mod topology;
+
+use std::process::ExitCode;
+
+use millstream_service::Service;
+
+fn main() -> ExitCode {
+    Service::new("flights", topology::topology)
+        .defaults(include_str!("../../../config/flights.yaml"))
+        .load(load::load)
+        .finish(|broker| Ok(print!("{}", show::table(broker)?)))
+        .main()
+}

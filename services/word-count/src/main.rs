@@ -1,2 +1,16 @@
 //! Counts words: the smallest Millstream service.
-fn main() {}
+
+mod demo;
+mod topology;
+
+use std::process::ExitCode;
+
+use millstream_service::Service;
+
+fn main() -> ExitCode {
+    Service::new("word-count", topology::topology)
+        .defaults(include_str!("../../../config/word-count.yaml"))
+        .load(demo::load)
+        .finish(|broker| Ok(print!("{}", demo::table(broker)?)))
+        .main()
+}

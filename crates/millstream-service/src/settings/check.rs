@@ -4,7 +4,7 @@ use config::{Map, Value, ValueKind};
 use millstream::worker::Guarantee;
 
 use super::keys::{Kind, kind_of, names_in, nearest};
-use super::secrets::{Secrets, is_secret_name, resolve};
+use super::secrets::{Resolved, Secrets, is_secret_name, resolve};
 use super::{Settings, SettingsError};
 
 /// How long a transaction may last before the broker ends it, unless the producer's properties say otherwise.
@@ -18,23 +18,32 @@ pub(super) fn prune(map: &mut Map<String, Value>, section: &str, errors: &mut Ve
         let Some(value) = map.get_mut(&name) else { continue };
         let path = joined(section, &name);
         let at = origin(value);
-        let error = match (kind_of(&path), &mut value.kind) {
+        // A key with dots would be taken for a path when the layers are merged.
+        let kind = kind_of(&path).filter(|_| !name.contains('.'));
+        let is_section = !names_in(&path).is_empty() && !name.contains('.');
+        let found = match value.kind {
+            ValueKind::Table(_) => "a section",
+            ValueKind::Array(_) => "a list",
+            _ => "a single value",
+        };
+        let error = match (kind, &mut value.kind) {
             (Some(Kind::Properties), ValueKind::Table(properties)) => {
                 properties.retain(|name, value| is_scalar(value, &path, name, errors));
                 continue;
             }
             (Some(Kind::Properties), _) => {
-                format!("{at}: {path}: found a single value; accepted: a section of `property: value` lines")
+                format!("{at}: {path}: found {found}; accepted: a section of `property: value` lines")
             }
-            (Some(kind), ValueKind::Table(_)) => format!("{at}: {path}: found a section; accepted: {}", kind.accepted()),
-            (Some(kind), ValueKind::Array(_)) => format!("{at}: {path}: found a list; accepted: {}", kind.accepted()),
+            (Some(kind), ValueKind::Table(_) | ValueKind::Array(_)) => {
+                format!("{at}: {path}: found {found}; accepted: {}", kind.accepted())
+            }
             (Some(_), _) => continue,
-            (None, ValueKind::Table(inner)) if !names_in(&path).is_empty() => {
+            (None, ValueKind::Table(inner)) if is_section => {
                 prune(inner, &path, errors);
                 continue;
             }
-            (None, _) if !names_in(&path).is_empty() => {
-                format!("{at}: {path}: found a single value; accepted: a section with {}", names_in(&path).join(", "))
+            (None, _) if is_section => {
+                format!("{at}: {path}: found {found}; accepted: a section with {}", names_in(&path).join(", "))
             }
             (None, _) => unknown(&at, section, &name),
         };
@@ -47,12 +56,12 @@ fn unknown(at: &str, section: &str, name: &str) -> String {
     let names = names_in(section);
     let path = joined(section, name);
     let hint = match nearest(name, &names) {
-        _ if kind_of(&path).is_some() => "; write it as a section with a key in it".to_owned(),
+        _ if kind_of(&path).is_some() => ". Write it as a section with a key in it.".to_owned(),
         Some(near) => format!("; did you mean `{near}`?"),
-        None => String::new(),
+        None => ".".to_owned(),
     };
     let place = if section.is_empty() { "at the top".to_owned() } else { format!("in {section}") };
-    format!("{at}: {path}: unknown key{hint} Accepted {place}: {}", names.join(", ")).replace("key Accepted", "key. Accepted")
+    format!("{at}: {path}: unknown key{hint} Accepted {place}: {}", names.join(", "))
 }
 
 fn is_scalar(value: &Value, section: &str, name: &str, errors: &mut Vec<String>) -> bool {
@@ -78,10 +87,9 @@ pub(super) fn check(
 ) {
     check_section(values, "", &mut |path, kind, value| {
         let found = text_of(value);
-        let text = resolve(&found, environment).map_err(|error| format!("{}: {path}: {error}", origin(value)))?;
-        let is_secret = text.is_some() || (*kind == Kind::Text && is_secret_name(path));
-        let text = text.unwrap_or_else(|| found.clone());
-        if is_secret {
+        let resolved = resolve(&found, environment).map_err(|error| format!("{}: {path}: {error}", origin(value)))?;
+        let Resolved { text, has_reference } = resolved;
+        if has_reference || (*kind == Kind::Text && is_secret_name(path)) {
             secrets.add(path, &text);
         }
         // The text as it was written: of a reference, never what it refers to.

@@ -35,7 +35,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("replication_factor", Kind::Whole(1..=i16::MAX as i64)),
     ("repartition_purge_interval_ms", Kind::Whole(POSITIVE_MS)),
     ("parked_ms", Kind::Whole(MS)),
-    ("broker_wait_ms", Kind::Whole(MS)),
+    ("broker_wait_ms", Kind::Whole(POSITIVE_MS)),
     ("shutdown_timeout_ms", Kind::Whole(MS)),
     ("http.enabled", Kind::Flag),
     ("http.host", Kind::Text),
@@ -58,7 +58,8 @@ pub(super) fn kind_of(path: &str) -> Option<&'static Kind> {
 pub(super) fn names_in(section: &str) -> Vec<&'static str> {
     let mut names: Vec<&'static str> = Vec::new();
     for (key, _) in KEYS {
-        let rest = if section.is_empty() { Some(*key) } else { key.strip_prefix(section).and_then(|r| r.strip_prefix('.')) };
+        let rest =
+            if section.is_empty() { Some(*key) } else { key.strip_prefix(section).and_then(|r| r.strip_prefix('.')) };
         if let Some(name) = rest.and_then(|rest| rest.split('.').next())
             && !names.contains(&name)
         {
@@ -109,7 +110,8 @@ impl Kind {
             Kind::Flag => "true, false".to_owned(),
             Kind::Choice(words) => words.join(", "),
             Kind::LogFilter => {
-                "error, warn, info, debug, trace, off; for one module: info,millstream=debug".to_owned()
+                "error, warn, info, debug, trace, off; for modules whose names begin so: info,millstream=debug"
+                    .to_owned()
             }
             Kind::Properties => "a section with librdkafka's properties".to_owned(),
         }

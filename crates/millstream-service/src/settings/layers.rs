@@ -13,7 +13,7 @@ use super::{Settings, SettingsError, file};
 const PREFIX: &str = "MILLSTREAM_";
 
 /// Where settings come from, the later over the earlier.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Sources {
     /// The service's name: what the application id is without any setting.
     pub(crate) service: String,
@@ -36,7 +36,8 @@ impl Sources {
     /// Whatever is wrong in any layer, not only the first.
     pub(crate) fn load(&self) -> Result<Settings, SettingsError> {
         let mut errors = Vec::new();
-        let mut layers = vec![self.file_layer(&mut errors), self.environment_layer(&mut errors), self.flags(&mut errors)];
+        let mut layers =
+            vec![self.file_layer(&mut errors), self.environment_layer(&mut errors), self.flags(&mut errors)];
         for layer in &mut layers {
             prune(&mut layer.0, "", &mut errors);
         }

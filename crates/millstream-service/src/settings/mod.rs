@@ -8,6 +8,8 @@ mod keys;
 mod layers;
 mod print;
 mod secrets;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 

@@ -7,6 +7,9 @@ pub(super) const HIDDEN: &str = "***";
 /// Words in the name of a property whose value is a secret.
 const SECRET_WORDS: [&str; 6] = ["password", "secret", "key", "token", "sasl.jaas", "sasl.oauthbearer.config"];
 
+/// What a `${` may begin.
+const REFERENCES: &str = "${env:NAME}, ${file:PATH}, and $${ for a literal ${";
+
 /// Values shorter than this are not looked for in messages: they would be found everywhere.
 const SEARCHED_LENGTH: usize = 4;
 
@@ -36,16 +39,21 @@ impl Secrets {
 
 /// Whether the last part of a key says that its value is a secret.
 pub(super) fn is_secret_name(path: &str) -> bool {
+    let path = path.to_lowercase();
     SECRET_WORDS.iter().any(|word| path.contains(word))
 }
 
-/// Puts what they refer to in place of `${env:NAME}` and `${file:PATH}`; `$${` is a literal `${`. `None` if there is no
-/// reference.
-pub(super) fn resolve(text: &str, environment: &[(OsString, OsString)]) -> Result<Option<String>, String> {
-    if !text.contains("${") {
-        return Ok(None);
-    }
-    let (mut out, mut rest, mut is_resolved) = (String::new(), text, false);
+/// A text with what its references refer to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Resolved {
+    pub(super) text: String,
+    /// Whether there was any reference.
+    pub(super) has_reference: bool,
+}
+
+/// Puts what they refer to in place of `${env:NAME}` and `${file:PATH}`; `$${` is a literal `${`.
+pub(super) fn resolve(text: &str, environment: &[(OsString, OsString)]) -> Result<Resolved, String> {
+    let (mut out, mut rest, mut has_reference) = (String::new(), text, false);
     while let Some(at) = rest.find("${") {
         if let Some(before) = rest[..at].strip_suffix('$') {
             out.push_str(before);
@@ -55,14 +63,14 @@ pub(super) fn resolve(text: &str, environment: &[(OsString, OsString)]) -> Resul
         }
         out.push_str(&rest[..at]);
         let Some(end) = rest[at..].find('}') else {
-            return Err("found `${` without `}`; accepted: ${env:NAME}, ${file:PATH}, and $${ for a literal ${".to_owned());
+            return Err(format!("found `${{` without `}}`; accepted: {REFERENCES}"));
         };
         out.push_str(&referred(&rest[at + 2..at + end], environment)?);
-        is_resolved = true;
+        has_reference = true;
         rest = &rest[at + end + 1..];
     }
     out.push_str(rest);
-    Ok(Some(out).filter(|_| is_resolved || text.contains("$${")))
+    Ok(Resolved { text: out, has_reference })
 }
 
 fn referred(reference: &str, environment: &[(OsString, OsString)]) -> Result<String, String> {
@@ -79,5 +87,5 @@ fn referred(reference: &str, environment: &[(OsString, OsString)]) -> Result<Str
         let text = text.strip_suffix('\n').unwrap_or(&text);
         return Ok(text.strip_suffix('\r').unwrap_or(text).to_owned());
     }
-    Err(format!("found `${{{reference}}}`; accepted: ${{env:NAME}}, ${{file:PATH}}, and $${{ for a literal ${{"))
+    Err(format!("found `${{{reference}}}`; accepted: {REFERENCES}"))
 }

@@ -1,0 +1,118 @@
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+use crate::stop::Stop;
+
+/// What a process that hangs gets beyond its shutdown timeout.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// The thread that serves HTTP and takes signals; ends when dropped.
+pub(crate) struct Background {
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Background {
+    /// Takes signals from now on, and serves HTTP if there is a listener.
+    pub(crate) fn start(
+        http: Option<(TcpListener, Router)>,
+        stop: Arc<Stop>,
+        shutdown_timeout: Duration,
+    ) -> Result<Self, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Error::system("a runtime for HTTP and signals", &error))?;
+        let signals = {
+            let _entered = runtime.enter();
+            let open = |kind| signal(kind).map_err(|error| Error::system("taking signals", &error));
+            Signals { terminate: open(SignalKind::terminate())?, interrupt: open(SignalKind::interrupt())? }
+        };
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("http".to_owned())
+            .spawn(move || serve(&runtime, http, signals, &stop, shutdown_timeout, ended))
+            .map_err(|error| Error::system("a thread for HTTP and signals", &error))?;
+        Ok(Background { end: Some(end), thread: Some(thread) })
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // Dropping the sender ends the thread.
+        self.end.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(
+    runtime: &Runtime,
+    http: Option<(TcpListener, Router)>,
+    mut signals: Signals,
+    stop: &Stop,
+    shutdown_timeout: Duration,
+    ended: oneshot::Receiver<()>,
+) {
+    runtime.block_on(async {
+        let http = async {
+            if let Some((listener, router)) = http {
+                let served = match tokio::net::TcpListener::from_std(listener) {
+                    Ok(listener) => axum::serve(listener, router).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = served {
+                    tracing::error!(%error, "HTTP is not served any more");
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = http => {}
+            () = signals.obey(stop, shutdown_timeout) => {}
+            _ = ended => {}
+        }
+    });
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    async fn next(&mut self) -> (&'static str, i32) {
+        tokio::select! {
+            _ = self.terminate.recv() => ("SIGTERM", 15),
+            _ = self.interrupt.recv() => ("SIGINT", 2),
+        }
+    }
+
+    /// The first signal ends the run in order; a second one, or a run that does not end, ends the process.
+    async fn obey(&mut self, stop: &Stop, shutdown_timeout: Duration) {
+        let (name, _) = self.next().await;
+        stop.request();
+        if !stop.has_begun() {
+            tracing::info!("{name} before the instance has joined its group: ending");
+            std::process::exit(0);
+        }
+        tracing::info!("{name}: committing, leaving the group, ending; a second signal ends at once");
+        tokio::select! {
+            (name, number) = self.next() => {
+                tracing::warn!("{name} again: ending at once; what was not committed is processed again");
+                std::process::exit(128 + number);
+            }
+            () = tokio::time::sleep(shutdown_timeout + GRACE) => {
+                tracing::error!("the broker or a worker hangs: ending; what was not committed is processed again");
+                std::process::exit(1);
+            }
+        }
+    }
+}

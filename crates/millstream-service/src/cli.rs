@@ -1,0 +1,83 @@
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// The command line of every service.
+#[derive(Parser)]
+#[command(
+    about = "A stream processing service on Apache Kafka",
+    after_help = "Settings are taken from the file, then from environment variables (MILLSTREAM_HTTP__PORT=9000 is \
+                  http.port), then from flags; the later wins.\n\
+                  Exit codes: 0 ended well, 1 failed at run time, 2 bad usage or settings."
+)]
+pub(crate) struct Cli {
+    /// Settings as YAML; without it, those that are built into the service
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// One setting, with dots between a section and its keys: --set http.port=9000
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+
+    /// The Kafka cluster: host:port, several separated by commas
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) bootstrap_servers: Option<String>,
+
+    /// Run on a broker in this process's memory; so it does too when no bootstrap_servers is set
+    #[arg(long, conflicts_with = "bootstrap_servers")]
+    pub(crate) embedded: bool,
+
+    /// First load the service's example input; with the embedded broker that is done anyway
+    #[arg(long)]
+    pub(crate) load: bool,
+
+    /// End when all input is processed and committed; on the embedded broker that is done anyway
+    #[arg(long)]
+    pub(crate) until_end: bool,
+
+    /// On the embedded broker: go on when all input is processed, until a signal comes
+    #[arg(long, conflicts_with = "until_end")]
+    pub(crate) keep_running: bool,
+
+    /// Print which internal topics exist and which would be created, and end
+    #[arg(long)]
+    pub(crate) plan: bool,
+
+    /// Print the topology, and end; needs no broker
+    #[arg(long)]
+    pub(crate) describe: bool,
+
+    /// Print the settings in effect as YAML, secrets as ***, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Ask the service that runs on this machine with these settings; exit code 0 if it is as it should be, else 1
+    Healthcheck {
+        /// What to ask
+        #[arg(value_enum, default_value = "ready")]
+        probe: Probe,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Probe {
+    /// /readyz: whether every task is restored
+    Ready,
+    /// /livez: whether the workers move
+    Live,
+}
+
+impl Probe {
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Probe::Ready => "/readyz",
+            Probe::Live => "/livez",
+        }
+    }
+}

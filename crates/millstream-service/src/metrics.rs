@@ -1,0 +1,236 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use millstream::worker::{TaskState, TaskStatus, WorkerStatus};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{Encoder, Registry, TextEncoder};
+
+use crate::error::Error;
+use crate::health::Health;
+
+/// What `/metrics` shows, read from the workers when it is asked for.
+pub(crate) struct Metrics {
+    registry: Registry,
+}
+
+impl Metrics {
+    /// The metrics of an instance.
+    pub(crate) fn new(health: Arc<Health>, application_id: &str, instance_id: &str) -> Result<Self, Error> {
+        let registry = Registry::new();
+        let info = [
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+            ("application_id", application_id.to_owned()),
+            ("instance_id", instance_id.to_owned()),
+        ];
+        let collector = Workers { health, info: info.map(|(name, value)| pair(name, value)).to_vec() };
+        registry.register(Box::new(collector)).map_err(|error| Error::system("metrics", &error))?;
+        Ok(Metrics { registry })
+    }
+
+    /// Prometheus' text format.
+    pub(crate) fn text(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+/// Its content type.
+pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+struct Workers {
+    health: Arc<Health>,
+    info: Vec<LabelPair>,
+}
+
+impl Collector for Workers {
+    /// None: which metrics there are depends on nothing but this collector, and it is the only one.
+    fn desc(&self) -> Vec<&Desc> {
+        Vec::new()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let samples: Vec<Sample> = self.health.workers().iter().map(|worker| Sample::of(worker)).collect();
+        let mut families = vec![family(
+            "millstream_info",
+            "What runs; always 1.",
+            MetricType::GAUGE,
+            vec![gauge(1.0, self.info.clone())],
+        )];
+        families.extend(of_workers(&samples));
+        families
+    }
+}
+
+/// A worker's numbers at one moment.
+struct Sample {
+    counts: [u64; COUNTERS.len()],
+    moved_at: i64,
+    tasks: Vec<TaskStatus>,
+}
+
+/// The counters in the order of [`Sample::counts`].
+const COUNTERS: [(&str, &str); 6] = [
+    ("millstream_records_consumed_total", "Records processed."),
+    ("millstream_records_produced_total", "Records sent, those to changelogs included."),
+    ("millstream_records_late_total", "Records that came too late for their window."),
+    ("millstream_records_restored_total", "Records read from changelogs."),
+    ("millstream_commits_total", "Commits that went through."),
+    ("millstream_aborts_total", "Times that tasks went back to their last commit."),
+];
+
+impl Sample {
+    fn of(worker: &WorkerStatus) -> Self {
+        let WorkerStatus { consumed, produced, late, restored, commits, aborts, moved_at, .. } = worker;
+        Sample {
+            counts: [consumed, produced, late, restored, commits, aborts].map(|count| count.load(Ordering::Relaxed)),
+            moved_at: moved_at.load(Ordering::Relaxed),
+            tasks: worker.tasks(),
+        }
+    }
+
+    fn tasks_in(&self, is_running: bool) -> usize {
+        self.tasks.iter().filter(|task| (task.state == TaskState::Running) == is_running).count()
+    }
+
+    fn remaining(&self) -> u64 {
+        self.tasks
+            .iter()
+            .map(|task| match task.state {
+                TaskState::Running => 0,
+                TaskState::Restoring { restored, total } => total.saturating_sub(restored),
+            })
+            .sum()
+    }
+}
+
+fn of_workers(samples: &[Sample]) -> Vec<MetricFamily> {
+    if samples.is_empty() {
+        return Vec::new();
+    }
+    let workers =
+        || samples.iter().enumerate().map(|(index, sample)| (vec![pair("worker", index.to_string())], sample));
+    let mut families: Vec<MetricFamily> = COUNTERS
+        .iter()
+        .enumerate()
+        .map(|(counter, (name, help))| {
+            let metrics = workers().map(|(labels, sample)| count(sample.counts[counter], labels));
+            family(name, help, MetricType::COUNTER, metrics.collect())
+        })
+        .collect();
+    let tasks = workers().flat_map(|(labels, sample)| {
+        [("restoring", false), ("running", true)].map(|(state, is_running)| {
+            let labels = labels.iter().cloned().chain([pair("state", state.to_owned())]).collect();
+            gauge(sample.tasks_in(is_running) as f64, labels)
+        })
+    });
+    families.push(family("millstream_tasks", "Tasks by what they do.", MetricType::GAUGE, tasks.collect()));
+    let remaining = workers().map(|(labels, sample)| gauge(sample.remaining() as f64, labels));
+    families.push(family(
+        "millstream_restore_remaining_records",
+        "About how many records of changelogs are still to be read before all tasks run.",
+        MetricType::GAUGE,
+        remaining.collect(),
+    ));
+    let moved = workers().map(|(labels, sample)| gauge(sample.moved_at as f64 / 1000.0, labels));
+    families.push(family(
+        "millstream_worker_moved_timestamp_seconds",
+        "When the worker last moved, in seconds since 1970.",
+        MetricType::GAUGE,
+        moved.collect(),
+    ));
+    families
+}
+
+fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(metrics);
+    family
+}
+
+fn count(value: u64, labels: Vec<LabelPair>) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value as f64);
+    let mut metric = Metric::from_label(labels);
+    metric.set_counter(counter);
+    metric
+}
+
+fn gauge(value: f64, labels: Vec<LabelPair>) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::from_label(labels);
+    metric.set_gauge(gauge);
+    metric
+}
+
+fn pair(name: &str, value: String) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value);
+    pair
+}
+
+#[cfg(test)]
+mod tests {
+    use millstream::task::TaskId;
+
+    use super::*;
+
+    #[test]
+    fn shows_every_worker_once_they_are_there() {
+        let health = Arc::new(Health::new(Arc::default()));
+        let metrics = Metrics::new(health.clone(), "orders", "pod-0").unwrap();
+        let info = format!(
+            "# HELP millstream_info What runs; always 1.\n# TYPE millstream_info gauge\n\
+             millstream_info{{version=\"{}\",application_id=\"orders\",instance_id=\"pod-0\"}} 1\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        assert_eq!(metrics.text().unwrap(), info);
+
+        health.set_workers(vec![Arc::default(), Arc::default()]);
+        let worker = &health.workers()[1];
+        worker.consumed.store(1_234_567, Ordering::Relaxed);
+        worker.aborts.store(2, Ordering::Relaxed);
+        worker.moved_at.store(1_700_000_000_500, Ordering::Relaxed);
+        let text = metrics.text().unwrap();
+        assert!(text.contains(&info), "{text}");
+        for line in [
+            "# TYPE millstream_records_consumed_total counter",
+            "millstream_records_consumed_total{worker=\"0\"} 0",
+            "millstream_records_consumed_total{worker=\"1\"} 1234567",
+            "millstream_records_produced_total{worker=\"1\"} 0",
+            "millstream_records_late_total{worker=\"1\"} 0",
+            "millstream_records_restored_total{worker=\"1\"} 0",
+            "millstream_commits_total{worker=\"1\"} 0",
+            "millstream_aborts_total{worker=\"1\"} 2",
+            "# TYPE millstream_tasks gauge",
+            "millstream_tasks{worker=\"1\",state=\"restoring\"} 0",
+            "millstream_tasks{worker=\"1\",state=\"running\"} 0",
+            "millstream_restore_remaining_records{worker=\"1\"} 0",
+            "millstream_worker_moved_timestamp_seconds{worker=\"1\"} 1700000000.5",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn counts_tasks_by_state_and_what_is_left_to_restore() {
+        let task = |partition, state| TaskStatus { id: TaskId { sub_topology: 0, partition }, state };
+        let sample = Sample {
+            counts: [0; COUNTERS.len()],
+            moved_at: 0,
+            tasks: vec![
+                task(0, TaskState::Running),
+                task(1, TaskState::Restoring { restored: 30, total: 100 }),
+                // A changelog has more records than there were when the restore began.
+                task(2, TaskState::Restoring { restored: 7, total: 5 }),
+            ],
+        };
+        assert_eq!((sample.tasks_in(true), sample.tasks_in(false), sample.remaining()), (1, 2, 70));
+    }
+}

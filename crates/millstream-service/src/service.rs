@@ -1,0 +1,206 @@
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{CommandFactory, FromArgMatches};
+use millstream::broker::Broker;
+use millstream::dsl::TopologyBuilder;
+use millstream::topology::Define;
+use millstream::worker::Application;
+
+use crate::background::Background;
+use crate::cli::{Cli, Command};
+use crate::embedded::Embedded;
+use crate::error::{Error, UserError};
+use crate::health::Health;
+use crate::http::Shown;
+use crate::metrics::Metrics;
+use crate::run::{RunOptions, run};
+use crate::settings::{Settings, Sources};
+use crate::stop::Stop;
+use crate::{healthcheck, http, logs, start};
+
+type WithBroker = Box<dyn FnOnce(&dyn Broker) -> Result<(), UserError>>;
+
+/// A process that runs a topology: what a service's `main` builds.
+///
+/// ```no_run
+/// # fn word_count(_: &millstream::dsl::TopologyBuilder) {}
+/// fn main() -> std::process::ExitCode {
+///     millstream_service::Service::new("word-count", word_count).main()
+/// }
+/// ```
+pub struct Service {
+    name: &'static str,
+    define: Define,
+    load: Option<WithBroker>,
+    finish: Option<WithBroker>,
+    defaults: Option<&'static str>,
+}
+
+impl Service {
+    /// A service of that name, which is also its application id unless a setting says otherwise.
+    pub fn new(name: &'static str, topology: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Self {
+        Service { name, define: Arc::new(topology), load: None, finish: None, defaults: None }
+    }
+
+    /// What creates the service's own topics, where they are missing, and writes its example input: called before the run on
+    /// the embedded broker, and with `--load` on a cluster. See [`RecordWriter`](millstream::client::RecordWriter).
+    pub fn load(mut self, load: impl FnOnce(&dyn Broker) -> Result<(), UserError> + 'static) -> Self {
+        self.load = Some(Box::new(load));
+        self
+    }
+
+    /// What is done after a run that ended because all input was processed: prints the results, for example. See
+    /// [`read_all`](millstream::client::read_all).
+    pub fn finish(mut self, finish: impl FnOnce(&dyn Broker) -> Result<(), UserError> + 'static) -> Self {
+        self.finish = Some(Box::new(finish));
+        self
+    }
+
+    /// The service's own settings, as YAML: used when no `--config` is given.
+    pub fn defaults(mut self, yaml: &'static str) -> Self {
+        self.defaults = Some(yaml);
+        self
+    }
+
+    /// Does what the command line asks for. Errors go to stderr. The exit code is 0 when all went well, 2 for bad usage
+    /// or settings, 1 for everything else.
+    pub fn main(self) -> ExitCode {
+        self.main_from(std::env::args_os())
+    }
+
+    /// As [`Service::main`], with a command line of the caller's; the first argument is the program's name.
+    pub fn main_from(self, arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+        let command = Cli::command().name(self.name);
+        let cli = command.try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches));
+        let cli = match cli {
+            Ok(cli) => cli,
+            Err(asked_or_wrong) => {
+                // Help goes to stdout with 0, an error to stderr with 2. Where neither can be written, nothing can be said.
+                let _ = asked_or_wrong.print();
+                return ExitCode::from(u8::try_from(asked_or_wrong.exit_code()).unwrap_or(2));
+            }
+        };
+        let sources = Sources {
+            service: self.name.to_owned(),
+            built_in: self.defaults,
+            file: cli.config.clone(),
+            environment: std::env::vars_os().collect(),
+            set: cli.set.clone(),
+            bootstrap_servers: cli.bootstrap_servers.clone(),
+        };
+        let is_healthcheck = cli.command.is_some();
+        let name = self.name;
+        let done = match sources.load() {
+            Ok(settings) => {
+                let secrets = settings.secrets.clone();
+                self.run(&cli, settings).map_err(|error| (secrets.hide(&error.to_string()), error.exit_code()))
+            }
+            Err(error) => Err(Error::Settings(error)).map_err(|error| (error.to_string(), error.exit_code())),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err((message, code)) => {
+                let _ = writeln!(std::io::stderr(), "{name}: {message}");
+                // Who calls a health check knows 0 and 1 alone.
+                ExitCode::from(if is_healthcheck { 1 } else { code })
+            }
+        }
+    }
+
+    fn run(mut self, cli: &Cli, settings: Settings) -> Result<(), Error> {
+        if let Some(Command::Healthcheck { probe }) = &cli.command {
+            return print(&healthcheck::ask(&settings.http, probe.path())?);
+        }
+        if cli.load && self.load.is_none() {
+            return Err(Error::Usage("--load: this service has no example input".to_owned()));
+        }
+        if cli.print_config {
+            let yaml = settings.to_yaml().map_err(|error| Error::system("the settings as YAML", &error))?;
+            return print(&yaml);
+        }
+        let application = Application::new(settings.options(), self.define.clone())?;
+        if cli.describe {
+            return print(&application.topology.to_string());
+        }
+        logs::start(&settings.log);
+        if cli.plan {
+            let (broker, _embedded) = self.broker(cli, &settings)?;
+            return print(&start::plan(&application, &*broker, broker_wait(&settings))?.to_string());
+        }
+        self.serve(cli, &settings, application)
+    }
+
+    /// The broker of the settings, with the example input if that is asked for. An embedded one has nothing else.
+    fn broker(&mut self, cli: &Cli, settings: &Settings) -> Result<(Arc<dyn Broker>, Option<Embedded>), Error> {
+        let (broker, embedded) = match &settings.bootstrap_servers {
+            Some(servers) if !cli.embedded => (start::connect(settings, servers)?, None),
+            _ => {
+                let embedded = Embedded::start(&settings.application_id)?;
+                (embedded.broker.clone(), Some(embedded))
+            }
+        };
+        if let Some(load) = self.load.take_if(|_| embedded.is_some() || (cli.load && !cli.plan)) {
+            tracing::info!("loading the example input");
+            load(&*broker).map_err(Error::Load)?;
+        }
+        Ok((broker, embedded))
+    }
+
+    fn serve(mut self, cli: &Cli, settings: &Settings, application: Arc<Application>) -> Result<(), Error> {
+        let Settings { application_id, instance_id, .. } = settings;
+        let stop = Arc::new(Stop::default());
+        let health = Arc::new(Health::new(stop.clone()));
+        let http = match settings.http.enabled {
+            true => {
+                let listener = http::bind(&settings.http)?;
+                if let Ok(address) = listener.local_addr() {
+                    tracing::info!(%address, "HTTP: /livez, /readyz, /metrics");
+                }
+                let metrics = Metrics::new(health.clone(), application_id, instance_id)?;
+                Some((listener, http::router(Arc::new(Shown { health: health.clone(), metrics }))))
+            }
+            false => None,
+        };
+        let shutdown_timeout = Duration::from_millis(settings.shutdown_timeout_ms);
+        let _background = Background::start(http, stop.clone(), shutdown_timeout)?;
+
+        let (broker, embedded) = self.broker(cli, settings)?;
+        let wait = broker_wait(settings);
+        let plan = start::plan(&application, &*broker, wait)?;
+        start::create_internal(&application, &*broker, &plan, wait)?;
+        tracing::info!(
+            application_id,
+            instance_id,
+            workers = settings.workers,
+            tasks = plan.tasks.iter().sum::<i32>(),
+            broker = settings.bootstrap_servers.as_deref().filter(|_| embedded.is_none()).unwrap_or("embedded"),
+            "running"
+        );
+        stop.begin();
+        let options =
+            RunOptions { until_end: cli.until_end || (embedded.is_some() && !cli.keep_running), shutdown_timeout };
+        run(application, broker.clone(), &options, stop.flag(), |workers| health.set_workers(workers))?;
+        if stop.is_requested() {
+            tracing::info!("ended as asked");
+            return Ok(());
+        }
+        // Nothing else than the end of the input ends a run well that was not asked to.
+        tracing::info!("ended: all input is processed and committed");
+        self.finish.map_or(Ok(()), |finish| finish(&*broker)).map_err(Error::Finish)
+    }
+}
+
+fn broker_wait(settings: &Settings) -> Duration {
+    Duration::from_millis(settings.broker_wait_ms)
+}
+
+fn print(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Error::system("writing to stdout", &error))
+}

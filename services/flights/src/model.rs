@@ -1,0 +1,82 @@
+//! What flows through the service, and the topics that it flows on.
+
+use std::sync::Arc;
+
+use millstream::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// A flight, as the data has it; keyed by its origin.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Flight {
+    /// Local time of departure: `2001/01/31 06:30`.
+    pub(crate) date: String,
+    /// Minutes late; negative when early.
+    pub(crate) delay: i64,
+    /// Miles.
+    pub(crate) distance: i64,
+    /// The code of the airport that it leaves.
+    pub(crate) origin: String,
+    /// The code of the airport that it flies to.
+    pub(crate) destination: String,
+}
+
+/// An airport; keyed by its code.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Airport {
+    /// Its name.
+    pub(crate) name: Arc<str>,
+    /// The city that it serves.
+    pub(crate) city: Arc<str>,
+    /// The state, as two letters.
+    pub(crate) state: Arc<str>,
+}
+
+/// The delays of the flights that left one airport in some time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Delays {
+    /// The airport's name and city.
+    pub(crate) airport: String,
+    /// How many flights.
+    pub(crate) flights: i64,
+    /// Their delays added up, in minutes.
+    pub(crate) total_minutes: i64,
+    /// The average of their delays, in minutes.
+    pub(crate) average_minutes: f64,
+    /// The largest of their delays, in minutes.
+    pub(crate) max_minutes: i64,
+}
+
+/// An airport's delays of a day.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ranked {
+    /// The airport's code.
+    pub(crate) iata: String,
+    /// Its delays.
+    #[serde(flatten)]
+    pub(crate) delays: Delays,
+}
+
+/// One hour and one day, in ms.
+pub(crate) const HOUR_MS: i64 = 60 * 60 * 1000;
+/// See [`HOUR_MS`].
+pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// Flights, by origin.
+pub(crate) fn flights() -> Topic<String, Flight> {
+    Topic::new("flights", Utf8, Json)
+}
+
+/// Airports, by code.
+pub(crate) fn airports() -> Topic<String, Airport> {
+    Topic::new("airports", Utf8, Json)
+}
+
+/// For each airport and hour, its delays.
+pub(crate) fn delays_by_hour() -> Topic<Windowed<String>, Delays> {
+    Topic::new("delays-by-hour", TimeWindowed::new(Utf8, HOUR_MS), Json)
+}
+
+/// For each day (`2001-01-31`), the airports with the largest average delay, the worst first.
+pub(crate) fn worst_airports() -> Topic<String, Vec<Ranked>> {
+    Topic::new("worst-airports", Utf8, Json)
+}
