@@ -76,7 +76,7 @@ pub(crate) struct Arguments {
 }
 
 /// How long the transaction is held back when offsets are committed outside of it.
-const PAUSE: Duration = Duration::from_millis(30);
+const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();

@@ -103,19 +103,20 @@ fn check_buckets(
     for (key, count) in expected {
         *totals.entry(bucket_of(*key)).or_default() += count;
     }
-    let mut last: BTreeMap<u64, i64> = BTreeMap::new();
+    // For each bucket, how many outputs there were, and the last count.
+    let mut seen: BTreeMap<u64, (i64, i64)> = BTreeMap::new();
     for read in read_all(broker, &workload.bucket_counts(), PATIENCE)? {
         findings.bucket_outputs += 1;
-        let (bucket, count) = (read.record.key, read.record.value.unwrap_or_default());
-        let before = last.insert(bucket, count).unwrap_or_default();
-        // Each output is one more than the one before: less is a double, more a loss.
-        findings.doubled += u64::from(count <= before);
-        findings.lost += (count - before - 1).max(0) as u64;
+        let (outputs, last) = seen.entry(read.record.key).or_default();
+        let count = read.record.value.unwrap_or_default();
+        // Each output is one more than the one before, unless something was counted twice or not written.
+        findings.miscounted += u64::from(count != *last + 1);
+        (*outputs, *last) = (*outputs + 1, count);
     }
     for (bucket, total) in totals {
-        let counted = last.get(&bucket).copied().unwrap_or_default();
-        findings.lost += (total - counted).max(0) as u64;
-        findings.doubled += (counted - total).max(0) as u64;
+        let (outputs, last) = seen.get(&bucket).copied().unwrap_or_default();
+        findings.lost += (total - outputs.min(last)).max(0) as u64;
+        findings.doubled += (outputs.max(last) - total).max(0) as u64;
     }
     Ok(())
 }

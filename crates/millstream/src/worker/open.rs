@@ -38,7 +38,7 @@ impl Worker {
         if self.opening.is_empty() {
             return Ok(());
         }
-        match self.open_all(now) {
+        match self.open_all() {
             Err(error) if error.kind == ErrorKind::Retry => {
                 tracing::warn!(worker = self.index, %error, "tasks cannot be opened yet; trying again");
                 self.resume_at = now + RETRY_MS;
@@ -48,7 +48,7 @@ impl Worker {
         }
     }
 
-    fn open_all(&mut self, now: Timestamp) -> Result<(), BrokerError> {
+    fn open_all(&mut self) -> Result<(), BrokerError> {
         let changelogs: Vec<_> = self.opening.iter().flat_map(|opening| self.changelogs(opening.task)).collect();
         let mut ends = match changelogs.is_empty() {
             true => Vec::new(),
@@ -60,7 +60,7 @@ impl Worker {
             let opening = self.opening.remove(0);
             let task = Task::new(id, graph, opening.inputs, restoring);
             let (_, offsets) = task.restore_progress();
-            tracing::info!(task = %id, offsets_to_restore = offsets, at_ms = now, "task opened");
+            tracing::info!(task = %id, offsets_to_restore = offsets, "task opened");
             self.tasks.push(task);
         }
         self.publish_tasks();
