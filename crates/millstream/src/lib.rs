@@ -4,9 +4,8 @@
 //! [worker] runs its tasks: it reads records from the [ports to a broker](broker), pushes them through the task's graph,
 //! keeps state in typed [stores](state), and commits what was read, changed and written as one.
 //!
-//! The modules use each other one way only:
-//! record → serde, topic → partitioner, window → state → topology, processor → dsl → task → broker → worker;
-//! [client] beside them is for who stands outside of a topology.
+//! The modules use each other one way only, each those before it:
+//! record, window, serde, topic, partitioner, broker (ports), client, state, processor, topology, dsl, task, worker.
 
 pub mod broker;
 pub mod client;

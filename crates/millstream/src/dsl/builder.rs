@@ -1,6 +1,4 @@
-use std::cell::RefCell;
 use std::hash::Hash;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Change, Stream, Table};
@@ -10,18 +8,9 @@ use crate::record::Record;
 use crate::serde::decode;
 use crate::state::{Connect, KeyValueStore, Store};
 use crate::topic::Topic;
-use crate::topology::{Graph, NodeId, NodeKind};
-
-/// Builds a topology. A topology is a function of it, called once for each task.
-pub struct TopologyBuilder {
-    pub(crate) graph: Rc<RefCell<Graph>>,
-}
+use crate::topology::{NodeId, NodeKind, TopologyBuilder};
 
 impl TopologyBuilder {
-    pub(crate) fn new(application_id: &str) -> Self {
-        TopologyBuilder { graph: Rc::new(RefCell::new(Graph::new(application_id))) }
-    }
-
     /// A stream of a topic's records.
     ///
     /// Records come in the order of their partition, whatever their timestamps. Null keys and values are read by the
@@ -142,12 +131,6 @@ impl TopologyBuilder {
             feed(context, message).map_err(|error| error.at(&name))
         };
         self.graph.borrow_mut().source(node, topic, Box::new(feed));
-    }
-}
-
-impl Clone for TopologyBuilder {
-    fn clone(&self) -> Self {
-        TopologyBuilder { graph: self.graph.clone() }
     }
 }
 

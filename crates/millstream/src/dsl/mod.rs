@@ -14,7 +14,7 @@ mod stream;
 mod table;
 mod windowed;
 
-pub use builder::TopologyBuilder;
+pub use crate::topology::TopologyBuilder;
 pub use change::Change;
 pub use group::GroupedStream;
 pub use sink::SinkValue;

@@ -1,10 +1,12 @@
 //! Topologies: the graph of sources, processors and sinks that a service runs, as a value.
 
+mod builder;
 mod describe;
 mod graph;
 mod plan;
 mod split;
 
+pub use builder::TopologyBuilder;
 pub use plan::{InternalTopic, Plan};
 
 pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator};
@@ -13,7 +15,6 @@ pub(crate) use split::TaskGraph;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::dsl::TopologyBuilder;
 
 /// A function that builds a topology; called once for the plan, and once for each task.
 pub type Define = Arc<dyn Fn(&TopologyBuilder) + Send + Sync>;

@@ -168,6 +168,9 @@ impl fmt::Display for Plan {
         for InternalTopic { topic, exists } in &self.topics {
             let state = if *exists { "exists" } else { "to be created" };
             write!(f, "{}: {} partitions, {}", topic.name, topic.partitions, topic.cleanup_policy.as_str())?;
+            if let Some(replicas) = topic.replication_factor {
+                write!(f, ", {replicas} replicas")?;
+            }
             for (key, value) in &topic.config {
                 write!(f, ", {key}={value}")?;
             }

@@ -2,9 +2,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::graph::{Graph, NodeKind, Punctuator, Source, StoreEntry};
-use super::{Define, Node, StoreDescription, SubTopology, Topology};
+use super::{Define, Node, StoreDescription, SubTopology, Topology, TopologyBuilder};
 use crate::broker::TopicId;
-use crate::dsl::TopologyBuilder;
 use crate::state::StateStore;
 
 /// The graph of one task: one sub-topology, with stores of its own.
