@@ -2,6 +2,7 @@
 
 mod crashes;
 mod kills;
+mod purging;
 mod scaling;
 mod starting;
 mod support;

@@ -4,7 +4,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::ClientError;
-use crate::broker::{Assignment, Broker, BrokerError, ErrorKind, Fetched, Message, Position, TopicPartition};
+use crate::broker::{
+    Assignment, Broker, BrokerError, ErrorKind, Fetched, Message, PartitionReader, Position, TopicPartition,
+};
 use crate::record::Record;
 use crate::serde::decode;
 use crate::topic::Topic;
@@ -36,37 +38,56 @@ pub fn read_all<K: 'static, V: 'static>(
     };
     let partitions: Vec<_> = (0..described.partitions).map(|number| TopicPartition::new(name, number)).collect();
     let ends = broker.end_offsets(&partitions)?;
-    let mut records = Vec::new();
+    let mut reading = Vec::new();
     for (partition, end) in partitions.into_iter().zip(ends) {
-        if end > 0 {
-            read_partition(broker, topic, partition, end, patience, &mut records)?;
+        let this = thread::current();
+        let waker = Arc::new(move || this.unpark());
+        let reader = broker.reader(Assignment { partition: partition.clone(), from: Position::Beginning, waker })?;
+        reading.push(Reading { partition, reader, position: 0, end, records: Vec::new() });
+    }
+    let mut silent = Duration::ZERO;
+    while let Some(waiting) = reading.iter().position(|reading| reading.position < reading.end) {
+        let mut moved = false;
+        for reading in &mut reading[waiting..] {
+            moved |= reading.read(topic)?;
+        }
+        if moved {
+            silent = Duration::ZERO;
+        } else if silent >= patience {
+            return Err(ClientError::Silence { place: reading[waiting].partition.to_string(), waited: silent });
+        } else {
+            thread::park_timeout(NAP);
+            silent += NAP;
         }
     }
-    Ok(records)
+    Ok(reading.into_iter().flat_map(|reading| reading.records).collect())
 }
 
-fn read_partition<K: 'static, V: 'static>(
-    broker: &dyn Broker,
-    topic: &Topic<K, V>,
+/// How long is waited at once when nothing is here.
+const NAP: Duration = Duration::from_millis(20);
+
+/// A partition that is being read.
+struct Reading<K, V> {
     partition: TopicPartition,
+    reader: Box<dyn PartitionReader>,
+    position: i64,
+    /// Where it ended when this began.
     end: i64,
-    patience: Duration,
-    records: &mut Vec<Placed<K, V>>,
-) -> Result<(), ClientError> {
-    let this = thread::current();
-    let waker = Arc::new(move || this.unpark());
-    let mut reader = broker.reader(Assignment { partition: partition.clone(), from: Position::Beginning, waker })?;
-    let mut position = 0;
-    let mut silent = Duration::ZERO;
-    while position < end {
-        let before = position;
+    records: Vec<Placed<K, V>>,
+}
+
+impl<K: 'static, V: 'static> Reading<K, V> {
+    /// Takes what is here; returns whether that was something.
+    fn read(&mut self, topic: &Topic<K, V>) -> Result<bool, ClientError> {
+        let before = self.position;
         let mut failure = None;
+        let Reading { partition, reader, position, records, .. } = self;
         reader.read(usize::MAX, &mut |fetched| {
             match fetched {
-                Fetched::End(offset) => position = position.max(offset),
+                Fetched::End(offset) => *position = offset.max(*position),
                 Fetched::Record(message) => {
-                    position = message.offset + 1;
-                    match place(topic, &partition, message) {
+                    *position = message.offset + 1;
+                    match place(topic, partition, message) {
                         Ok(record) => records.push(record),
                         Err(error) => {
                             failure = Some(error);
@@ -77,20 +98,8 @@ fn read_partition<K: 'static, V: 'static>(
             }
             ControlFlow::Continue(())
         })?;
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        if position > before {
-            silent = Duration::ZERO;
-        } else if silent >= patience {
-            return Err(ClientError::Silence { place: partition.to_string(), waited: silent });
-        } else {
-            const NAP: Duration = Duration::from_millis(20);
-            thread::park_timeout(NAP);
-            silent += NAP;
-        }
+        failure.map_or(Ok(self.position > before), Err)
     }
-    Ok(())
 }
 
 fn place<K: 'static, V: 'static>(

@@ -15,7 +15,6 @@ pub(crate) use split::TaskGraph;
 use std::rc::Rc;
 use std::sync::Arc;
 
-
 /// A function that builds a topology; called once for the plan, and once for each task.
 pub type Define = Arc<dyn Fn(&TopologyBuilder) + Send + Sync>;
 
