@@ -54,9 +54,9 @@ pub enum Error {
     /// The example input could not be loaded.
     #[error("loading the example input: {0}")]
     Load(UserError),
-    /// What a service does after its run.
-    #[error("after the run: {0}")]
-    Finish(UserError),
+    /// The results could not be read.
+    #[error("the results: {0}")]
+    Results(UserError),
     /// The process that was asked is not as it should be.
     #[error("{address}: {reason}")]
     Unhealthy {

@@ -22,7 +22,7 @@ use crate::settings::{Settings, Sources};
 use crate::stop::Stop;
 use crate::{healthcheck, http, logs, start};
 
-type WithBroker = Box<dyn FnOnce(&dyn Broker) -> Result<(), UserError>>;
+type WithBroker<T> = Box<dyn FnOnce(&dyn Broker) -> Result<T, UserError>>;
 
 /// A process that runs a topology: what a service's `main` builds.
 ///
@@ -35,15 +35,15 @@ type WithBroker = Box<dyn FnOnce(&dyn Broker) -> Result<(), UserError>>;
 pub struct Service {
     name: &'static str,
     define: Define,
-    load: Option<WithBroker>,
-    finish: Option<WithBroker>,
+    load: Option<WithBroker<()>>,
+    results: Option<WithBroker<String>>,
     defaults: Option<&'static str>,
 }
 
 impl Service {
     /// A service of that name, which is also its application id unless a setting says otherwise.
     pub fn new(name: &'static str, topology: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Self {
-        Service { name, define: Arc::new(topology), load: None, finish: None, defaults: None }
+        Service { name, define: Arc::new(topology), load: None, results: None, defaults: None }
     }
 
     /// What creates the service's own topics, where they are missing, and writes its example input: called before the run on
@@ -53,10 +53,10 @@ impl Service {
         self
     }
 
-    /// What is done after a run that ended because all input was processed: prints the results, for example. See
+    /// The results as text, printed after a run that ended because all input was processed. See
     /// [`read_all`](millstream::client::read_all).
-    pub fn finish(mut self, finish: impl FnOnce(&dyn Broker) -> Result<(), UserError> + 'static) -> Self {
-        self.finish = Some(Box::new(finish));
+    pub fn results(mut self, results: impl FnOnce(&dyn Broker) -> Result<String, UserError> + 'static) -> Self {
+        self.results = Some(Box::new(results));
         self
     }
 
@@ -190,7 +190,10 @@ impl Service {
         }
         // Nothing else than the end of the input ends a run well that was not asked to.
         tracing::info!("ended: all input is processed and committed");
-        self.finish.map_or(Ok(()), |finish| finish(&*broker)).map_err(Error::Finish)
+        match self.results {
+            Some(results) => print(&results(&*broker).map_err(Error::Results)?),
+            None => Ok(()),
+        }
     }
 }
 

@@ -92,17 +92,14 @@ fn load(broker: &dyn Broker) -> Result<(), UserError> {
     Ok(writer.flush()?)
 }
 
-fn finish(broker: &dyn Broker) -> Result<(), UserError> {
+fn results(broker: &dyn Broker) -> Result<String, UserError> {
     let records = read_all(broker, &counts(), LIMIT)?.into_iter().map(|read| (read.record.key, read.record.value));
     let last: BTreeMap<_, _> = records.collect();
-    for (word, count) in last {
-        println!("{word} {}", count.unwrap_or(0));
-    }
-    Ok(())
+    Ok(last.into_iter().map(|(word, count)| format!("{word} {}\n", count.unwrap_or(0))).collect())
 }
 
 fn service() -> Service {
-    Service::new("word-count", topology).load(load).finish(finish).defaults("http:\n  port: 0\n")
+    Service::new("word-count", topology).load(load).results(results).defaults("http:\n  port: 0\n")
 }
 
 fn command(arguments: &[&str]) -> Command {

@@ -15,6 +15,6 @@ fn main() -> ExitCode {
     Service::new("flights", topology::topology)
         .defaults(include_str!("../../../config/flights.yaml"))
         .load(load::load)
-        .finish(|broker| Ok(print!("{}", show::table(broker)?)))
+        .results(show::table)
         .main()
 }

@@ -11,6 +11,6 @@ fn main() -> ExitCode {
     Service::new("word-count", topology::topology)
         .defaults(include_str!("../../../config/word-count.yaml"))
         .load(demo::load)
-        .finish(|broker| Ok(print!("{}", demo::table(broker)?)))
+        .results(demo::table)
         .main()
 }
