@@ -16,7 +16,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::context::Reports;
 use crate::errors;
-use crate::metadata::MetadataClient;
+use crate::metadata::{self, MetadataClient};
 use crate::settings::KafkaSettings;
 
 /// How long one request may take.
@@ -48,7 +48,10 @@ impl AdminClient {
     pub(crate) fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicDescription>>, BrokerError> {
         let mut partitions = Vec::with_capacity(topics.len());
         for topic in topics {
-            partitions.push(self.metadata.topic(topic)?.map(|topic| topic.partitions));
+            partitions.push(match self.metadata.topic(topic)? {
+                Some(state) if state.partitions == 0 => return Err(metadata::no_leader(topic)),
+                state => state.map(|state| state.partitions),
+            });
         }
         let existing = topics.iter().zip(&partitions).filter(|(_, partitions)| partitions.is_some());
         let resources: Vec<_> = existing.map(|(topic, _)| ResourceSpecifier::Topic(topic)).collect();

@@ -16,6 +16,7 @@ use rdkafka::producer::ProducerContext;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::errors;
+use crate::native::GroupMetadata;
 
 /// A consumer of this crate.
 pub(crate) type KafkaConsumer = BaseConsumer<ConsumerReports>;
@@ -153,13 +154,18 @@ impl ConsumerContext for ConsumerReports {
             list.elements().iter().map(|element| TopicPartition::new(element.topic(), element.partition())).collect();
         let event = if assigned {
             GroupEvent::Assigned(partitions)
-        } else if consumer.assignment_lost() {
+        } else if consumer.assignment_lost() || !is_a_member(consumer) {
             GroupEvent::Lost(partitions)
         } else {
             GroupEvent::Revoked(partitions)
         };
         self.noted.lock().unwrap().push_back(event);
     }
+}
+
+/// A member that is thrown out while a rebalance is under way is not told of a loss, but its id is blank by then.
+fn is_a_member(consumer: &KafkaConsumer) -> bool {
+    GroupMetadata::of(consumer).is_some_and(|metadata| metadata.is_of_a_member())
 }
 
 /// Keeps the first record of a producer that was not delivered.

@@ -11,15 +11,18 @@
 
 mod admin;
 mod broker;
+mod closing;
 mod context;
 mod errors;
 mod member;
+mod membership;
 mod metadata;
 mod native;
 mod producer;
 mod reader;
 mod restore;
 mod settings;
+mod start;
 
 pub use broker::KafkaBroker;
 pub use settings::{GroupProtocol, KafkaSettings, OffsetReset};

@@ -1,65 +1,33 @@
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use millstream::broker::{
     Assignment, BrokerError, Committed, ErrorKind, GroupEvent, GroupMember, PartitionReader, Producer, TopicPartition,
 };
-use rdkafka::consumer::{Consumer, ConsumerGroupMetadata};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::closing::close_apart;
 use crate::context::{ConsumerReports, KafkaConsumer};
 use crate::errors;
+use crate::membership::Membership;
 use crate::metadata::MetadataClient;
 use crate::native::metadata_texts;
 use crate::producer::KafkaProducer;
-use crate::reader::{KafkaReader, Slot, add_start};
+use crate::reader::{KafkaReader, Slot, resync};
 use crate::settings::{GroupProtocol, KafkaSettings};
+use crate::start;
 
 /// How long a question for committed positions may take, pending transactions included.
 const COMMITTED_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long leaving the group may take; after that it goes on by itself.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
-
-/// What the producers of a member know of it.
-pub(crate) struct Membership {
-    consumer: Weak<KafkaConsumer>,
-    protocol: GroupProtocol,
-    /// Classic protocol: who the member was when it was last given partitions. Asked later, librdkafka may answer with
-    /// the metadata of nobody, which the broker accepts from anyone.
-    at_assignment: Mutex<Option<Arc<ConsumerGroupMetadata>>>,
-    left: AtomicBool,
-}
-
-impl Membership {
-    /// The member's consumer, as long as it is in the group.
-    pub(crate) fn consumer(&self) -> Result<Arc<KafkaConsumer>, BrokerError> {
-        let gone = || BrokerError::new(ErrorKind::Abort, "offsets cannot be committed: the member has left its group");
-        if self.left.load(Ordering::SeqCst) {
-            return Err(gone());
-        }
-        self.consumer.upgrade().ok_or_else(gone)
-    }
-
-    /// Whom a transaction commits for; the broker refuses it if that is not the member's present state.
-    pub(crate) fn metadata(&self) -> Result<Arc<ConsumerGroupMetadata>, BrokerError> {
-        let consumer = self.consumer()?;
-        let metadata = match self.protocol {
-            GroupProtocol::Classic => self.at_assignment.lock().unwrap().clone(),
-            // Its epoch moves on without an event. A member that was fenced has none until it answers `Lost`.
-            GroupProtocol::Consumer => consumer.group_metadata().map(Arc::new),
-        };
-        metadata.ok_or_else(|| {
-            BrokerError::new(ErrorKind::Abort, "offsets cannot be committed: the member has no partitions yet")
-        })
-    }
-}
 
 /// The member of the group.
 pub(crate) struct KafkaMember {
@@ -85,12 +53,7 @@ impl KafkaMember {
             .create_with_context(ConsumerReports::new("member", incremental))
             .map_err(|error| errors::of_client(&what, &error))?;
         let consumer = Arc::new(consumer);
-        let membership = Arc::new(Membership {
-            consumer: Arc::downgrade(&consumer),
-            protocol: settings.group_protocol,
-            at_assignment: Mutex::new(None),
-            left: AtomicBool::new(false),
-        });
+        let membership = Arc::new(Membership::new(&consumer, settings.group_protocol));
         let member =
             KafkaMember { consumer, settings, topics: metadata, membership, slots: HashMap::new(), unanswered: None };
         member.consumer.subscribe(topics).map_err(|error| errors::of_client(&what, &error))?;
@@ -127,18 +90,24 @@ impl KafkaMember {
                     || matches!(code, Code::UnsupportedVersion | Code::UnsupportedFeature | Code::UnsupportedAssignor)
             });
         let last = self.consumer.context().last_error();
-        fatal.then(|| BrokerError::new(ErrorKind::Fatal, format!("group {}: {last}", self.settings.group_id)))
+        // librdkafka 2.12 asks for what brokers refuse when it has left by itself, with the consumer protocol.
+        let hint = match code {
+            Some(Code::InvalidRequest) if self.incremental() => {
+                "; a member that was not polled for max.poll.interval.ms cannot join anew: start the process again"
+            }
+            _ => "",
+        };
+        fatal.then(|| BrokerError::new(ErrorKind::Fatal, format!("group {}: {last}{hint}", self.settings.group_id)))
     }
 
     /// Makes the readers that stay find their place again when librdkafka resumes their partitions.
     fn resync(&self) {
-        self.slots.values().for_each(|slot| slot.resync());
+        resync(&self.consumer, self.slots.values());
     }
 
-    /// Leaves, once, in a thread of its own, since librdkafka may wait for a broker that is gone; the receiver hangs up
-    /// when it is done. The thread waits until the caller drops this.
+    /// Leaves, once; the receiver hangs up when it is done, which cannot be before the caller drops this.
     fn close(&mut self) -> Option<Receiver<()>> {
-        if self.membership.left.swap(true, Ordering::SeqCst) {
+        if self.membership.leave() {
             return None;
         }
         self.slots.drain().for_each(|(_, slot)| slot.close());
@@ -152,24 +121,7 @@ impl KafkaMember {
             reports.answer(&self.consumer, assigned, &list_of(partitions));
         }
         self.consumer.unsubscribe();
-        let consumer = self.consumer.clone();
-        let (left, leaving) = channel();
-        std::thread::spawn(move || {
-            drop_when_unshared(consumer);
-            drop(left);
-        });
-        Some(leaving)
-    }
-}
-
-/// Drops the consumer, which closes it; before that, waits until readers and commits under way have let go of it.
-fn drop_when_unshared(mut consumer: Arc<KafkaConsumer>) {
-    loop {
-        match Arc::try_unwrap(consumer) {
-            Ok(consumer) => return drop(consumer),
-            Err(shared) => consumer = shared,
-        }
-        consumer.poll(Duration::from_millis(5));
+        Some(close_apart(self.consumer.clone()))
     }
 }
 
@@ -226,13 +178,14 @@ impl GroupMember for KafkaMember {
         let mut list = TopicPartitionList::with_capacity(assignments.len());
         let mut readers: Vec<Box<dyn PartitionReader>> = Vec::with_capacity(assignments.len());
         let mut slots = Vec::with_capacity(assignments.len());
-        for assignment in &assignments {
-            add_start(&mut list, assignment)?;
+        let starts = start::resolved(&self.consumer, &assignments);
+        for (assignment, from) in assignments.iter().zip(starts) {
+            start::add(&mut list, &assignment.partition, from)?;
             if let Some(earlier) = self.slots.remove(&assignment.partition) {
                 earlier.close();
             }
             let slot = Slot::open(&self.consumer, assignment)?;
-            readers.push(Box::new(KafkaReader::new(slot.clone(), assignment.from, None)));
+            readers.push(Box::new(KafkaReader::new(slot.clone(), from, None)));
             slots.push((assignment.partition.clone(), slot));
         }
         let answer = match self.incremental() {
@@ -244,7 +197,7 @@ impl GroupMember for KafkaMember {
         };
         answer.map_err(|error| errors::of_client("starting to read the partitions assigned", &error))?;
         self.unanswered = None;
-        *self.membership.at_assignment.lock().unwrap() = self.consumer.group_metadata().map(Arc::new);
+        self.membership.assigned(&self.consumer, assignments.into_iter().map(|assignment| assignment.partition));
         for (partition, slot) in slots {
             // librdkafka wakes for the first message in an empty queue only, and this one may hold void messages.
             slot.wake();
@@ -254,6 +207,7 @@ impl GroupMember for KafkaMember {
     }
 
     fn unassign(&mut self, partitions: &[TopicPartition]) -> Result<(), BrokerError> {
+        self.membership.revoked(partitions);
         let answer = match self.incremental() {
             true => {
                 for partition in partitions {

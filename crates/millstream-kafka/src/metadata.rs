@@ -2,14 +2,14 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use millstream::broker::{BrokerError, ErrorKind, TopicPartition};
+use millstream::broker::{BrokerError, ErrorKind, Position, TopicPartition};
 use rdkafka::consumer::Consumer;
-use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::types::RDKafkaRespErr;
 
 use crate::context::{ConsumerReports, KafkaConsumer};
 use crate::errors;
 use crate::settings::KafkaSettings;
+use crate::start;
 
 /// How long one question to the cluster may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -101,10 +101,7 @@ impl MetadataClient {
                 self.partitions.lock().unwrap().insert(name.to_owned(), topic.partitions);
                 Ok(topic.partitions)
             }
-            Some(_) => Err(BrokerError::new(
-                ErrorKind::Retry,
-                format!("topic {name} has no leader yet; it may be a moment old"),
-            )),
+            Some(_) => Err(no_leader(name)),
             None => Err(BrokerError::new(
                 ErrorKind::Fatal,
                 format!("topic {name} does not exist; create it, or correct the name"),
@@ -114,32 +111,11 @@ impl MetadataClient {
 
     /// The offset after the last record, committed or not, of each partition: one request to each broker.
     pub(crate) fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
-        if partitions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            // In a question for times, the end's number asks for the end.
-            let added = list.add_partition_offset(&partition.topic, partition.partition, Offset::End);
-            added.map_err(|error| errors::of_client(&format!("end offset of {partition}"), &error))?;
-        }
-        let answer = self
-            .consumer
-            .offsets_for_times(list, ANSWER_LIMIT)
-            .map_err(|error| errors::of_client(&format!("end offsets of {} and others", partitions[0]), &error))?;
-        partitions
-            .iter()
-            .map(|partition| {
-                let what = || format!("end offset of {partition}");
-                let element = answer
-                    .find_partition(&partition.topic, partition.partition)
-                    .ok_or_else(|| errors::of_request(&what(), RDKafkaErrorCode::UnknownPartition))?;
-                element.error().map_err(|error| errors::of_client(&what(), &error))?;
-                match element.offset() {
-                    Offset::Offset(offset) => Ok(offset),
-                    other => Err(BrokerError::new(ErrorKind::Retry, format!("{}: the broker said {other:?}", what()))),
-                }
-            })
-            .collect()
+        let ends: Vec<_> = partitions.iter().map(|partition| (partition, Position::End)).collect();
+        start::offsets(&self.consumer, &ends, ANSWER_LIMIT)?.into_iter().collect()
     }
+}
+
+pub(crate) fn no_leader(topic: &str) -> BrokerError {
+    BrokerError::new(ErrorKind::Retry, format!("topic {topic} has no leader yet; it may be a moment old"))
 }

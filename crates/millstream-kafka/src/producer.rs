@@ -2,27 +2,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millstream::broker::{BrokerError, Committed, ErrorKind, Outgoing, Producer, TopicId, TopicPartition};
-use rdkafka::consumer::{CommitMode, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::producer::{Producer as NativeCalls, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::context::DeliveryReports;
 use crate::errors;
-use crate::member::Membership;
+use crate::membership::Membership;
 use crate::metadata::MetadataClient;
-use crate::native::{NativeProducer, TransactionFailure};
+use crate::native::{NativeProducer, TransactionFailure, commit_positions};
 use crate::settings::KafkaSettings;
 
-/// How long a call of a transaction is repeated while the broker says that it may go through later.
-const TRANSACTION_LIMIT: Duration = Duration::from_secs(60);
+/// How long a new producer waits until the earlier one's transaction is ended, before its owner is to ask again.
+const INIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the positions are sent again when they are committed without a transaction.
-const OFFSETS_LIMIT: Duration = Duration::from_secs(10);
+const POSITIONS_LIMIT: Duration = Duration::from_secs(10);
 
-/// One request of a transaction.
-const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+/// By how much the broker's or librdkafka's own limit may be missed.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// How long is waited at once where the member may leave, or the producer fail, meanwhile.
+const TURN: Duration = Duration::from_millis(200);
 
 /// A topic that records are written to.
 struct OutTopic {
@@ -40,8 +41,10 @@ pub(crate) struct KafkaProducer {
     metadata: Arc<MetadataClient>,
     /// For whom positions are committed; none outside of a group.
     membership: Option<Arc<Membership>>,
-    /// By then, librdkafka has delivered a record or given it up.
-    delivery_limit: Duration,
+    /// By then, librdkafka has delivered a record or given it up; none if it never gives up.
+    delivery_limit: Option<Duration>,
+    /// By then, the broker has aborted a transaction that is not ended.
+    transaction_limit: Duration,
 }
 
 impl KafkaProducer {
@@ -63,7 +66,8 @@ impl KafkaProducer {
             topics: Vec::with_capacity(topics.len()),
             metadata,
             membership,
-            delivery_limit: delivery_limit(&config) + Duration::from_secs(5),
+            delivery_limit: delivery_limit(&config),
+            transaction_limit: milliseconds(&config, &["transaction.timeout.ms"], 60_000) + SLACK,
         };
         for topic in topics {
             producer.add(topic.clone())?;
@@ -85,55 +89,45 @@ impl KafkaProducer {
     }
 
     fn init_transactions(&self) -> Result<(), BrokerError> {
-        let started = Instant::now();
-        loop {
-            let Err(failure) = safely(self.native.safe().init_transactions(REQUEST_LIMIT)) else { return Ok(()) };
+        self.native.init_transactions(INIT_LIMIT).map_err(|failure| {
             if failure.retriable && !failure.fatal {
-                if started.elapsed() < TRANSACTION_LIMIT {
-                    continue;
-                }
-                return Err(self.described("init_transactions", ErrorKind::Retry, &failure));
+                return self.described("init_transactions", ErrorKind::Retry, &failure);
             }
-            return Err(self.classified("init_transactions", &failure));
-        }
+            self.classified("init_transactions", &failure)
+        })
     }
 
     fn begin(&mut self) -> Result<(), BrokerError> {
         if self.transactional_id.is_some() && !self.in_transaction {
-            safely(self.native.safe().begin_transaction()).map_err(|e| self.classified("begin_transaction", &e))?;
+            self.native.begin_transaction().map_err(|failure| self.classified("begin_transaction", &failure))?;
             self.in_transaction = true;
         }
         Ok(())
     }
 
-    /// Repeats a call of the transaction while that is allowed. A call that never comes to an end leaves it open
-    /// whether the broker did it: then only a new producer helps, which the broker lets in once that is settled.
+    /// Repeats a call of the transaction while that is allowed, as long as the transaction can last. A call that does
+    /// not come to an end by then leaves it open whether the broker did it, and may yet reach it: only a new producer
+    /// helps, which the broker lets in once that is settled, and which it does not take the old one's request for.
     fn until_settled(
         &self,
         what: &str,
-        call: impl Fn(&NativeProducer) -> Result<(), TransactionFailure>,
+        call: impl Fn(&NativeProducer, Duration) -> Result<(), TransactionFailure>,
     ) -> Result<(), BrokerError> {
-        let started = Instant::now();
+        let deadline = Instant::now() + self.transaction_limit;
         loop {
-            let Err(failure) = call(&self.native) else { return Ok(()) };
-            if failure.retriable && !failure.fatal && !failure.requires_abort {
-                if started.elapsed() < TRANSACTION_LIMIT {
-                    std::thread::sleep(Duration::from_millis(10));
-                    continue;
-                }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Err(failure) = call(&self.native, left) else { return Ok(()) };
+            if !failure.retriable || failure.fatal || failure.requires_abort {
+                return Err(self.classified(what, &failure));
+            }
+            if left.is_zero() {
                 return Err(self.described(what, ErrorKind::Fenced, &failure));
             }
-            return Err(self.classified(what, &failure));
+            std::thread::sleep(Duration::from_millis(10).min(left));
         }
     }
 
     fn classified(&self, what: &str, failure: &TransactionFailure) -> BrokerError {
-        // A record that cannot be written fails the transaction, and says more than the transaction does.
-        if let Err(record) = self.deliveries().check()
-            && !failure.fatal
-        {
-            return record;
-        }
         let kind = match failure {
             failure if errors::needs_a_person(failure.code) => ErrorKind::Fatal,
             failure if failure.fatal => ErrorKind::Fenced,
@@ -143,33 +137,49 @@ impl KafkaProducer {
         self.described(what, kind, failure)
     }
 
+    /// A record that cannot be written fails the transaction, and says more than the transaction does.
+    fn by_record(&self, error: BrokerError) -> BrokerError {
+        match self.deliveries().check() {
+            Err(record) if error.kind != ErrorKind::Fenced => record,
+            _ => error,
+        }
+    }
+
     fn described(&self, what: &str, kind: ErrorKind, failure: &TransactionFailure) -> BrokerError {
         let id = self.transactional_id.as_deref().unwrap_or_default();
         BrokerError::new(kind, format!("{what} of producer {id}: {}: {}", failure.code, failure.text))
     }
 
-    /// A record that librdkafka did not even queue.
-    fn refused(&self, record: &Outgoing<'_>, code: Code) -> BrokerError {
-        if let Err(earlier) = self.deliveries().check() {
-            return earlier;
-        }
+    /// Fails if the producer cannot go on, whatever is tried.
+    fn check(&self) -> Result<(), BrokerError> {
         if let Some((fatal, text)) = self.native.safe().client().fatal_error() {
             let kind = if errors::needs_a_person(fatal) { ErrorKind::Fatal } else { ErrorKind::Fenced };
-            return BrokerError::new(kind, format!("the producer cannot go on: {fatal}: {text}"));
+            return Err(BrokerError::new(kind, format!("the producer cannot go on: {fatal}: {text}")));
+        }
+        self.membership.as_ref().map_or(Ok(()), |member| member.check())
+    }
+
+    /// A record that librdkafka did not even queue.
+    fn refused(&self, record: &Outgoing<'_>, code: Code) -> BrokerError {
+        if let Err(error) = self.check().and_then(|()| self.deliveries().check()) {
+            return error;
         }
         let headers: usize = record.headers.iter().map(|(name, value)| name.len() + len(value.as_deref())).sum();
         let bytes = len(record.key) + len(record.value) + headers;
         errors::of_record(&self.topics[record.topic.0 as usize].name, record.partition, bytes, code)
     }
 
+    /// Whether librdkafka should long have delivered, or given up, what it was given then.
+    fn is_overdue(&self, since: Instant) -> bool {
+        self.delivery_limit.is_some_and(|limit| since.elapsed() > limit)
+    }
+
     /// Waits until nothing is under way any more.
     fn drain(&self) -> Result<(), BrokerError> {
         let started = Instant::now();
-        while !self.native.flush(Duration::from_secs(1)) {
-            if let Some((fatal, text)) = self.native.safe().client().fatal_error() {
-                return Err(BrokerError::new(ErrorKind::Fenced, format!("the producer cannot go on: {fatal}: {text}")));
-            }
-            if started.elapsed() > self.delivery_limit {
+        while !self.native.flush(TURN) {
+            self.check()?;
+            if self.is_overdue(started) {
                 let message = format!("records are under way for {} s", started.elapsed().as_secs());
                 return Err(BrokerError::new(ErrorKind::Abort, message));
             }
@@ -178,20 +188,24 @@ impl KafkaProducer {
     }
 
     /// Commits the positions without a transaction.
-    fn commit_offsets(&self, member: &Membership, offsets: &[(TopicPartition, Committed)]) -> Result<(), BrokerError> {
-        let list = committed_list(offsets)?;
-        let started = Instant::now();
+    fn commit_positions(
+        &self,
+        member: &Membership,
+        positions: &[(TopicPartition, Committed)],
+    ) -> Result<(), BrokerError> {
+        let list = native_list(positions)?;
+        let what = || format!("committing positions ({} and others)", positions[0].0);
+        let deadline = Instant::now() + POSITIONS_LIMIT;
         loop {
-            let Err(error) = member.consumer()?.commit(&list, CommitMode::Sync) else { return Ok(()) };
-            let code = errors::code_of(&error).unwrap_or(Code::Fail);
-            let what = format!("committing positions ({} and others)", offsets[0].0);
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Err(code) = commit_positions(&*member.consumer()?, &list, left) else { return Ok(()) };
             if errors::is_stale_member(code) {
-                return Err(BrokerError::new(ErrorKind::Abort, format!("{what}: {code}")));
+                return Err(BrokerError::new(ErrorKind::Abort, format!("{}: {code}", what())));
             }
-            if !errors::is_transient(code) || started.elapsed() >= OFFSETS_LIMIT {
-                return Err(errors::of_request(&what, code));
+            if !errors::is_transient(code) || left.is_zero() {
+                return Err(errors::of_request(&what(), code));
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(50).min(left));
         }
     }
 }
@@ -217,8 +231,12 @@ impl Producer for KafkaProducer {
 
     fn send(&mut self, record: Outgoing<'_>) -> Result<(), BrokerError> {
         self.deliveries().check()?;
-        // The broker may be set to create a topic that is written to: a wrong name must be an error instead.
-        self.partitions(record.topic)?;
+        // The broker may be set to create a topic that is written to: a wrong name must be an error instead. And librdkafka
+        // queues a record for a partition that it has not heard of yet.
+        let partitions = self.partitions(record.topic)?;
+        if record.partition.is_some_and(|partition| partition >= partitions) {
+            return Err(self.refused(&record, Code::UnknownPartition));
+        }
         self.begin()?;
         // librdkafka takes 0 for "now".
         let timestamp = if record.timestamp == 0 { 1 } else { record.timestamp };
@@ -228,10 +246,11 @@ impl Producer for KafkaProducer {
                 Ok(()) => return Ok(()),
                 Err(Code::QueueFull) => {
                     let since = *full_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() > self.delivery_limit {
+                    self.deliveries().check()?;
+                    self.check()?;
+                    if self.is_overdue(since) {
                         return Err(self.refused(&record, Code::QueueFull));
                     }
-                    self.deliveries().check()?;
                     std::thread::sleep(Duration::from_millis(1));
                 }
                 Err(code) => return Err(self.refused(&record, code)),
@@ -249,21 +268,26 @@ impl Producer for KafkaProducer {
                 return Err(BrokerError::new(ErrorKind::Fatal, message));
             }
         };
+        if let Some(member) = &member {
+            member.check_positions(offsets)?;
+        }
         if self.transactional_id.is_none() {
             self.drain()?;
             self.deliveries().check()?;
-            return member.map_or(Ok(()), |member| self.commit_offsets(&member, offsets));
+            return member.map_or(Ok(()), |member| self.commit_positions(&member, offsets));
         }
         if let Some(member) = member {
             self.begin()?;
-            let list = committed_list(offsets)?;
+            let list = native_list(offsets)?;
             let member = member.metadata()?;
-            self.until_settled("send_offsets_to_transaction", |producer| {
-                safely(producer.safe().send_offsets_to_transaction(&list, &member, REQUEST_LIMIT))
-            })?;
+            self.until_settled("send_offsets_to_transaction", |native, limit| {
+                native.send_offsets(&list, &member, limit)
+            })
+            .map_err(|error| self.by_record(error))?;
         }
         if self.in_transaction {
-            self.until_settled("commit_transaction", NativeProducer::commit_transaction)?;
+            self.until_settled("commit_transaction", NativeProducer::commit_transaction)
+                .map_err(|error| self.by_record(error))?;
             self.in_transaction = false;
         }
         Ok(())
@@ -285,16 +309,22 @@ fn len(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(0, <[u8]>::len)
 }
 
-/// `message.timeout.ms`, as librdkafka derives it.
-fn delivery_limit(config: &ClientConfig) -> Duration {
+/// When librdkafka gives a record up, by `message.timeout.ms` as it derives it; none for "never".
+fn delivery_limit(config: &ClientConfig) -> Option<Duration> {
     let names = ["message.timeout.ms", "delivery.timeout.ms", "transaction.timeout.ms"];
-    let ms = names.iter().find_map(|name| config.get(name)).and_then(|ms| ms.parse().ok());
-    Duration::from_millis(ms.unwrap_or(300_000))
+    let limit = milliseconds(config, &names, 300_000);
+    (!limit.is_zero()).then(|| limit + SLACK)
 }
 
-fn committed_list(offsets: &[(TopicPartition, Committed)]) -> Result<TopicPartitionList, BrokerError> {
-    let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for (partition, committed) in offsets {
+/// The first of these properties that is set, or else librdkafka's default.
+fn milliseconds(config: &ClientConfig, names: &[&str], default: u64) -> Duration {
+    let set = names.iter().find_map(|name| config.get(name)).and_then(|ms| ms.parse().ok());
+    Duration::from_millis(set.unwrap_or(default))
+}
+
+fn native_list(positions: &[(TopicPartition, Committed)]) -> Result<TopicPartitionList, BrokerError> {
+    let mut list = TopicPartitionList::with_capacity(positions.len());
+    for (partition, committed) in positions {
         let mut element = list.add_partition(&partition.topic, partition.partition);
         element
             .set_offset(Offset::Offset(committed.offset))
@@ -304,24 +334,4 @@ fn committed_list(offsets: &[(TopicPartition, Committed)]) -> Result<TopicPartit
         }
     }
     Ok(list)
-}
-
-/// The outcome of a transactional call of rust-rdkafka's.
-fn safely(result: Result<(), KafkaError>) -> Result<(), TransactionFailure> {
-    result.map_err(|error| match error {
-        KafkaError::Transaction(error) => TransactionFailure {
-            code: error.code(),
-            text: error.string(),
-            fatal: error.is_fatal(),
-            retriable: error.is_retriable(),
-            requires_abort: error.txn_requires_abort(),
-        },
-        other => TransactionFailure {
-            code: errors::code_of(&other).unwrap_or(Code::Fail),
-            text: other.to_string(),
-            fatal: false,
-            retriable: false,
-            requires_abort: false,
-        },
-    })
 }

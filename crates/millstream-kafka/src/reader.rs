@@ -1,9 +1,11 @@
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use millstream::broker::{Assignment, BrokerError, ErrorKind, Fetched, PartitionReader, Position, TopicPartition};
+use millstream::broker::{
+    Assignment, BrokerError, ErrorKind, Fetched, Message, PartitionReader, Position, TopicPartition,
+};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
@@ -13,9 +15,13 @@ use crate::context::KafkaConsumer;
 use crate::errors;
 use crate::native::{Batch, Item, PartitionQueue};
 use crate::restore::Restore;
+use crate::start::{self, known};
 
 /// Messages taken out of a queue at once, at most.
 const BATCH: usize = 2048;
+
+/// How long the client may take for one seek; it asks no broker.
+const SEEK_ONCE_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long a seek is tried while the partition is not being fetched yet.
 const SEEK_LIMIT: Duration = Duration::from_secs(5);
@@ -24,9 +30,13 @@ const SEEK_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct Slot {
     partition: TopicPartition,
     queue: Mutex<Option<PartitionQueue>>,
+    /// Where the reader stood a moment ago, or [`UNKNOWN`].
+    position: AtomicI64,
     /// librdkafka may have lost the place: the reader must seek to its own position before it reads on.
     resync: AtomicBool,
 }
+
+const UNKNOWN: i64 = -1;
 
 impl Slot {
     /// Must be called before the partition is assigned.
@@ -35,6 +45,7 @@ impl Slot {
         Ok(Arc::new(Slot {
             partition: assignment.partition.clone(),
             queue: Mutex::new(Some(queue)),
+            position: AtomicI64::new(UNKNOWN),
             resync: AtomicBool::new(false),
         }))
     }
@@ -51,15 +62,33 @@ impl Slot {
         }
     }
 
-    /// To be called before librdkafka resumes a partition that it paused for an incremental rebalance. It goes on from
-    /// "the last message consumed + 1", and takes the end of the partition for a message: it would skip a record.
-    pub(crate) fn resync(&self) {
-        self.resync.store(true, Ordering::SeqCst);
-        self.wake();
-    }
-
     fn consumer(&self) -> Option<Arc<KafkaConsumer>> {
         self.queue.lock().unwrap().as_ref().map(|queue| queue.consumer().clone())
+    }
+}
+
+/// To be called before librdkafka resumes partitions that it paused for an incremental rebalance. It goes on from "the
+/// last message consumed + 1", and takes the end of the partition for a message: it would fetch from beyond the end,
+/// and reset the position, or skip a record.
+pub(crate) fn resync<'a>(consumer: &KafkaConsumer, slots: impl Iterator<Item = &'a Arc<Slot>> + Clone) {
+    let mut list = TopicPartitionList::new();
+    for slot in slots.clone() {
+        let position = slot.position.load(Ordering::SeqCst);
+        let TopicPartition { topic, partition } = &slot.partition;
+        if position != UNKNOWN && list.add_partition_offset(topic, *partition, Offset::Offset(position)).is_err() {
+            tracing::warn!(partition = %slot.partition, position, "not a position");
+        }
+    }
+    // What a reader has handed over since it noted its position would come again: so each seeks once more, from where it
+    // really stands, before it takes anything. That seek must be the later one.
+    if list.count() > 0
+        && let Err(error) = consumer.seek_partitions(list, SEEK_ONCE_LIMIT)
+    {
+        tracing::warn!("partitions that stay were not sought before a rebalance went on: {error}");
+    }
+    for slot in slots {
+        slot.resync.store(true, Ordering::SeqCst);
+        slot.wake();
     }
 }
 
@@ -71,13 +100,22 @@ pub(crate) struct KafkaReader {
     position: Option<i64>,
     /// The end that was handed over last, if nothing was since.
     end: Option<i64>,
+    /// Messages were taken out of the queue and not handed over: librdkafka stands further than this reader.
+    is_behind: bool,
     /// Where dropping this gives the partition back; a member takes its partitions away itself.
     restore: Option<Arc<Restore>>,
 }
 
 impl KafkaReader {
     pub(crate) fn new(slot: Arc<Slot>, from: Position, restore: Option<Arc<Restore>>) -> Self {
-        KafkaReader { slot, batch: Batch::default(), position: known(from), end: None, restore }
+        let reader =
+            KafkaReader { slot, batch: Batch::default(), position: known(from), end: None, is_behind: false, restore };
+        reader.note_position();
+        reader
+    }
+
+    fn note_position(&self) {
+        self.slot.position.store(self.position.unwrap_or(UNKNOWN), Ordering::SeqCst);
     }
 
     /// Hands the batch over; `handed` counts. Breaks when `take` does.
@@ -116,8 +154,42 @@ impl KafkaReader {
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Waits until librdkafka has found the start by itself, if it has to (see [`start::resolved`]): a seek before that
+    /// would be undone. What is read meanwhile is thrown away.
+    fn await_start(&mut self) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + SEEK_LIMIT;
+        while self.position.is_none() {
+            let Some(_consumer) = self.fill(BATCH) else { return Ok(()) };
+            for message in self.batch.drain() {
+                if let Item::Record(Message { offset, .. }) | Item::End(offset) = message.item() {
+                    self.position = Some(offset);
+                }
+            }
+            if Instant::now() >= deadline {
+                let message =
+                    format!("{} cannot be sought: the broker does not say its start yet", self.slot.partition);
+                return Err(BrokerError::new(ErrorKind::Retry, message));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Moves messages into the batch. Returns what must be kept until they are destroyed, since a consumer cannot be
+    /// destroyed before them; nothing if the partition was taken away, or must be sought first.
+    fn fill(&mut self, wanted: usize) -> Option<Arc<KafkaConsumer>> {
+        let queue = self.slot.queue.lock().unwrap();
+        let queue = queue.as_ref()?;
+        // Looked at under the lock: after a resync was asked for, nothing is taken before it is done.
+        if self.slot.resync.load(Ordering::SeqCst) && self.position.is_some() {
+            return None;
+        }
+        queue.fill(&mut self.batch, wanted);
+        Some(queue.consumer().clone())
+    }
+
     /// Seeks; with a partition that was taken away there is nothing to do.
-    fn seek_to(&self, offset: Offset) -> Result<(), BrokerError> {
+    fn seek_to(&self, offset: i64) -> Result<(), BrokerError> {
         let deadline = Instant::now() + SEEK_LIMIT;
         loop {
             let Some(consumer) = self.slot.consumer() else { return Ok(()) };
@@ -126,7 +198,7 @@ impl KafkaReader {
                 Ok(()) => return Ok(()),
                 Err(code) if Instant::now() >= deadline => {
                     self.slot.resync.store(true, Ordering::SeqCst);
-                    let message = format!("{} was not sought to {offset:?}: {code}", self.slot.partition);
+                    let message = format!("{} was not sought to offset {offset}: {code}", self.slot.partition);
                     return Err(BrokerError::new(ErrorKind::Retry, message));
                 }
                 Err(_) => std::thread::sleep(Duration::from_millis(2)),
@@ -141,27 +213,25 @@ impl PartitionReader for KafkaReader {
         records_max: usize,
         take: &mut dyn FnMut(Fetched<'_>) -> ControlFlow<()>,
     ) -> Result<usize, BrokerError> {
-        if self.slot.resync.swap(false, Ordering::SeqCst)
+        if (self.slot.resync.swap(false, Ordering::SeqCst) || self.is_behind)
             && let Some(position) = self.position
         {
-            self.seek_to(Offset::Offset(position))?;
+            self.seek_to(position)?;
+            self.is_behind = false;
         }
         let mut handed = 0;
         while handed < records_max {
             let wanted = (records_max - handed).min(BATCH);
-            // Kept until the messages are destroyed: a consumer cannot be destroyed before them.
-            let _consumer = {
-                let queue = self.slot.queue.lock().unwrap();
-                let Some(queue) = &*queue else { break };
-                // Looked at under the lock: after a resync was asked for, nothing is taken before it is done.
-                if self.slot.resync.load(Ordering::SeqCst) && self.position.is_some() {
-                    break;
-                }
-                queue.fill(&mut self.batch, wanted);
-                queue.consumer().clone()
-            };
+            let Some(_consumer) = self.fill(wanted) else { break };
             let count = self.batch.len();
-            if self.hand_over(&mut handed, take)?.is_break() || count < wanted {
+            self.is_behind = true;
+            let outcome = self.hand_over(&mut handed, take);
+            self.note_position();
+            if outcome?.is_break() {
+                break;
+            }
+            self.is_behind = false;
+            if count < wanted {
                 break;
             }
         }
@@ -169,10 +239,21 @@ impl PartitionReader for KafkaReader {
     }
 
     fn seek(&mut self, to: Position) -> Result<(), BrokerError> {
-        self.position = known(to);
-        self.end = None;
+        let Some(consumer) = self.slot.consumer() else { return Ok(()) };
+        let offset = match to {
+            Position::Offset(offset) => offset,
+            _ => start::offsets(&consumer, &[(&self.slot.partition, to)], SEEK_LIMIT)?.remove(0)?,
+        };
+        drop(consumer);
+        self.await_start()?;
+        (self.position, self.end) = (Some(offset), None);
+        self.note_position();
         self.slot.resync.store(false, Ordering::SeqCst);
-        self.seek_to(native_offset(to))
+        self.seek_to(offset)?;
+        self.is_behind = false;
+        // Void messages may be left in the queue, and librdkafka wakes for the first message in an empty one only.
+        self.slot.wake();
+        Ok(())
     }
 }
 
@@ -185,33 +266,12 @@ impl Drop for KafkaReader {
     }
 }
 
-fn known(position: Position) -> Option<i64> {
-    match position {
-        Position::Offset(offset) => Some(offset),
-        Position::Beginning | Position::End => None,
-    }
-}
-
-fn native_offset(position: Position) -> Offset {
-    match position {
-        Position::Offset(offset) => Offset::Offset(offset),
-        Position::Beginning => Offset::Beginning,
-        Position::End => Offset::End,
-    }
-}
-
-/// Adds the partition of `assignment`, and where to start, to `list`.
-pub(crate) fn add_start(list: &mut TopicPartitionList, assignment: &Assignment) -> Result<(), BrokerError> {
-    let Assignment { partition, from, .. } = assignment;
-    list.add_partition_offset(&partition.topic, partition.partition, native_offset(*from))
-        .map_err(|error| errors::of_client(&format!("reading {partition} from {from:?}"), &error))
-}
-
-fn seek_once(consumer: &KafkaConsumer, partition: &TopicPartition, offset: Offset) -> Result<(), Code> {
+fn seek_once(consumer: &KafkaConsumer, partition: &TopicPartition, offset: i64) -> Result<(), Code> {
     let code = |error: &KafkaError| errors::code_of(error).unwrap_or(Code::Fail);
     let mut list = TopicPartitionList::with_capacity(1);
-    list.add_partition_offset(&partition.topic, partition.partition, offset).map_err(|error| code(&error))?;
-    let list = consumer.seek_partitions(list, Duration::from_secs(1)).map_err(|error| code(&error))?;
+    list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(offset))
+        .map_err(|error| code(&error))?;
+    let list = consumer.seek_partitions(list, SEEK_ONCE_LIMIT).map_err(|error| code(&error))?;
     list.elements().first().map_or(Ok(()), |element| element.error().map_err(|error| code(&error)))
 }
 

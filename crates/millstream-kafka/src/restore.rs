@@ -6,10 +6,12 @@ use millstream::broker::{Assignment, BrokerError, ErrorKind, PartitionReader, To
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
 
+use crate::closing::close_apart;
 use crate::context::{ConsumerReports, KafkaConsumer};
 use crate::errors;
-use crate::reader::{KafkaReader, Slot, add_start};
+use crate::reader::{KafkaReader, Slot};
 use crate::settings::KafkaSettings;
+use crate::start;
 
 /// Reads outside of the group: one consumer for all readers of a broker, which never subscribes and never commits.
 pub(crate) struct Restore {
@@ -36,9 +38,10 @@ impl Restore {
 
     /// A reader of one more partition; a partition has one reader at a time.
     pub(crate) fn reader(self: &Arc<Self>, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
-        let Assignment { partition, from, .. } = &assignment;
+        let partition = &assignment.partition;
+        let from = start::resolved(&self.consumer, std::slice::from_ref(&assignment))[0];
         let mut list = TopicPartitionList::with_capacity(1);
-        add_start(&mut list, &assignment)?;
+        start::add(&mut list, partition, from)?;
         // Held until the partition is assigned: else its last reader could take it away just then.
         let mut read = self.read.lock().unwrap();
         if read.contains(partition) {
@@ -50,7 +53,9 @@ impl Restore {
             BrokerError::new(ErrorKind::Fatal, format!("reading {partition} outside of the group: {error}"))
         })?;
         read.insert(partition.clone());
-        Ok(Box::new(KafkaReader::new(slot, *from, Some(self.clone()))))
+        // As for a member's reader: the queue may hold void messages of an earlier one, and librdkafka stay silent.
+        slot.wake();
+        Ok(Box::new(KafkaReader::new(slot, from, Some(self.clone()))))
     }
 
     /// Takes a partition away whose reader is dropped.
@@ -62,5 +67,11 @@ impl Restore {
             tracing::warn!(%partition, "a reader's partition was not given back: {error}");
         }
         read.remove(partition);
+    }
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        close_apart(self.consumer.clone());
     }
 }

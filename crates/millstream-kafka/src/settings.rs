@@ -171,9 +171,11 @@ impl KafkaSettings {
             .set("linger.ms", "5")
             .set("queue.buffering.max.messages", "200000")
             .set("queue.buffering.max.kbytes", "65536");
-        if let Some(id) = transactional_id {
-            config.set("transactional.id", id).set("transaction.timeout.ms", "10000");
-        }
+        match transactional_id {
+            Some(id) => config.set("transactional.id", id).set("transaction.timeout.ms", "10000"),
+            // 5 min by default: so long a writer would wait for a broker that is away, also when it is to end.
+            None => config.set("message.timeout.ms", "30000"),
+        };
         let config = with(config, &self.properties);
         let mut config = with(config, &self.producer_properties);
         if transactional_id.is_none() {

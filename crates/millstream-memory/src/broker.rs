@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use millstream::broker::{
     Assignment, Broker, BrokerError, GroupMember, NewTopic, PartitionReader, Producer, TopicDescription, TopicPartition,
@@ -91,7 +90,7 @@ impl Broker for Client {
     }
 
     fn reader(&self, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
-        Ok(Box::new(MemoryReader::open(self.cluster.clone(), assignment, Arc::new(AtomicBool::new(false)))?))
+        Ok(Box::new(MemoryReader::open(self.cluster.clone(), assignment, None)?))
     }
 
     fn producer(&self, topics: &[Arc<str>]) -> Result<Box<dyn Producer>, BrokerError> {

@@ -102,7 +102,7 @@ impl GroupMember for MemoryMember {
         let mut readers: Vec<Box<dyn PartitionReader>> = Vec::new();
         for assignment in assignments {
             let closed = self.partitions.get(&assignment.partition).cloned().unwrap_or_default();
-            readers.push(Box::new(MemoryReader::open(self.cluster.clone(), assignment, closed)?));
+            readers.push(Box::new(MemoryReader::open(self.cluster.clone(), assignment, Some(closed))?));
         }
         Ok(readers)
     }

@@ -2,7 +2,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use millstream::broker::{Assignment, BrokerError, Fetched, Message, PartitionReader, Position, Waker};
+use millstream::broker::{
+    Assignment, BrokerError, ErrorKind, Fetched, Message, PartitionReader, Position, TopicPartition, Waker,
+};
 
 use crate::cluster::{Handed, SharedCluster, TopicIndex};
 
@@ -10,14 +12,16 @@ use crate::cluster::{Handed, SharedCluster, TopicIndex};
 pub(crate) struct MemoryReader {
     cluster: Arc<SharedCluster>,
     id: u64,
+    name: TopicPartition,
     topic: TopicIndex,
     partition: i32,
     position: i64,
     /// The end that was told last; told again only once it has moved, or after a seek.
     told_end: Option<i64>,
     waker: Waker,
-    /// Set once the partition was given up: nothing is read any more.
-    closed: Arc<AtomicBool>,
+    /// Set once the partition was given up: nothing is read any more. A reader outside of the group has none, and fails
+    /// where records that it was to read are gone; a member's goes on with the oldest there is.
+    closed: Option<Arc<AtomicBool>>,
     batch: Vec<Handed>,
 }
 
@@ -25,13 +29,13 @@ impl MemoryReader {
     pub(crate) fn open(
         cluster: Arc<SharedCluster>,
         assignment: Assignment,
-        closed: Arc<AtomicBool>,
+        closed: Option<Arc<AtomicBool>>,
     ) -> Result<Self, BrokerError> {
         let Assignment { partition, from, waker } = assignment;
         let (id, topic) = cluster.with(|cluster| Ok((cluster.next_id(), cluster.topics.index(&partition.topic)?)))?;
         let (position, told_end, batch) = (0, None, Vec::new());
-        let partition = partition.partition;
-        let mut reader = MemoryReader { cluster, id, topic, partition, position, told_end, waker, closed, batch };
+        let (name, partition) = (partition.clone(), partition.partition);
+        let mut reader = MemoryReader { cluster, id, name, topic, partition, position, told_end, waker, closed, batch };
         reader.seek(from)?;
         Ok(reader)
     }
@@ -43,13 +47,22 @@ impl PartitionReader for MemoryReader {
         records_max: usize,
         take: &mut dyn FnMut(Fetched<'_>) -> ControlFlow<()>,
     ) -> Result<usize, BrokerError> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.closed.as_ref().is_some_and(|closed| closed.load(Ordering::Acquire)) {
             return Ok(0);
         }
         self.batch.clear();
         let (position, batch) = (self.position, &mut self.batch);
         let at_end = self.cluster.with(|cluster| {
             let log = cluster.topics.topic(self.topic).log(self.partition)?;
+            if position < log.start() && self.closed.is_none() {
+                let message = format!(
+                    "reading {}: offset {position} is gone, the oldest is {}; drop what was restored, and read from the \
+                     beginning",
+                    self.name,
+                    log.start()
+                );
+                return Err(BrokerError::new(ErrorKind::Fenced, message));
+            }
             self.position = log.read(position, records_max, batch);
             let at_end = self.position >= log.stable_end();
             if at_end {

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use millstream::broker::{BrokerError, ErrorKind, Outgoing};
 use millstream::record::Headers;
+use rdkafka::TopicPartitionList;
 use rdkafka::producer::{PARTITION_UA, Producer, ThreadedProducer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka_sys::bindings as sys;
 
+use super::{GroupMetadata, milliseconds};
 use crate::context::DeliveryReports;
 
 /// A producer with a handle for each topic, so that a record is written without looking its topic up.
@@ -91,22 +93,51 @@ impl NativeProducer {
     /// Waits until every record is delivered or has failed; false if that takes longer than `limit`. Unlike
     /// rust-rdkafka's, it returns as soon as that is so.
     pub(crate) fn flush(&self, limit: Duration) -> bool {
-        let limit = i32::try_from(limit.as_millis()).unwrap_or(i32::MAX);
         // SAFETY: the client lives.
-        let code = unsafe { sys::rd_kafka_flush(self.client(), limit) };
+        let code = unsafe { sys::rd_kafka_flush(self.client(), milliseconds(limit)) };
         code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
     }
 
+    /// Fences earlier producers of the transactional id, and waits until their transactions are ended.
+    pub(crate) fn init_transactions(&self, limit: Duration) -> Result<(), TransactionFailure> {
+        // SAFETY: the client lives.
+        TransactionFailure::check(unsafe { sys::rd_kafka_init_transactions(self.client(), milliseconds(limit)) })
+    }
+
+    /// Begins a transaction; does not wait.
+    pub(crate) fn begin_transaction(&self) -> Result<(), TransactionFailure> {
+        // SAFETY: the client lives.
+        TransactionFailure::check(unsafe { sys::rd_kafka_begin_transaction(self.client()) })
+    }
+
+    /// Adds positions of a group to the transaction, for this member of it.
+    pub(crate) fn send_offsets(
+        &self,
+        positions: &TopicPartitionList,
+        member: &GroupMetadata,
+        limit: Duration,
+    ) -> Result<(), TransactionFailure> {
+        // SAFETY: client, list and metadata live while they are borrowed; librdkafka copies the latter two.
+        TransactionFailure::check(unsafe {
+            sys::rd_kafka_send_offsets_to_transaction(
+                self.client(),
+                positions.ptr(),
+                member.as_ptr(),
+                milliseconds(limit),
+            )
+        })
+    }
+
     /// Commits the transaction. rust-rdkafka's call waits 100 ms first whenever anything is under way.
-    pub(crate) fn commit_transaction(&self) -> Result<(), TransactionFailure> {
-        // SAFETY: the client lives. -1 is the only timeout that keeps the client and the broker in step.
-        TransactionFailure::check(unsafe { sys::rd_kafka_commit_transaction(self.client(), -1) })
+    pub(crate) fn commit_transaction(&self, limit: Duration) -> Result<(), TransactionFailure> {
+        // SAFETY: the client lives.
+        TransactionFailure::check(unsafe { sys::rd_kafka_commit_transaction(self.client(), milliseconds(limit)) })
     }
 
     /// Aborts the transaction, and throws away what is still queued.
-    pub(crate) fn abort_transaction(&self) -> Result<(), TransactionFailure> {
-        // SAFETY: as above.
-        TransactionFailure::check(unsafe { sys::rd_kafka_abort_transaction(self.client(), -1) })
+    pub(crate) fn abort_transaction(&self, limit: Duration) -> Result<(), TransactionFailure> {
+        // SAFETY: the client lives.
+        TransactionFailure::check(unsafe { sys::rd_kafka_abort_transaction(self.client(), milliseconds(limit)) })
     }
 }
 

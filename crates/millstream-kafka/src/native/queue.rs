@@ -14,17 +14,18 @@ use crate::context::KafkaConsumer;
 pub(crate) struct PartitionQueue {
     queue: NonNull<sys::rd_kafka_queue_t>,
     consumer: Arc<KafkaConsumer>,
-    /// Boxed: librdkafka keeps a thin pointer to it.
-    waker: Box<Waker>,
+    /// Ours; shared with librdkafka, which calls it, until the callback is switched off.
+    waker: NonNull<Waker>,
 }
 
-// SAFETY: librdkafka's queues may be used from any thread, and so may the other two fields.
+// SAFETY: librdkafka's queues may be used from any thread, and so may the consumer and the waker, which is `Send` and
+// `Sync`, and is only read until it is freed.
 unsafe impl Send for PartitionQueue {}
 
 /// Called by the thread of librdkafka that puts something into an empty queue.
 unsafe extern "C" fn wake(_: *mut sys::rd_kafka_t, waker: *mut c_void) {
-    // SAFETY: `PartitionQueue::open` passes a pointer to the boxed waker, and `drop` switches the callback off, under
-    // the lock that it is called with, before it frees the box.
+    // SAFETY: `PartitionQueue::open` passes a pointer to the waker, and `drop` switches the callback off, under the lock
+    // that it is called with, before it frees the waker.
     let waker = unsafe { &*waker.cast::<Waker>() };
     waker();
 }
@@ -38,17 +39,16 @@ impl PartitionQueue {
         waker: Waker,
     ) -> Result<Self, BrokerError> {
         let topic = CString::new(&*partition.topic).map_err(|_| no_queue(partition))?;
-        let waker = Box::new(waker);
         let client = consumer.client().native_ptr();
         // SAFETY: the client lives, since `consumer` is kept, and `topic` is a C string.
         let queue = unsafe { sys::rd_kafka_queue_get_partition(client, topic.as_ptr(), partition.partition) };
         let queue = NonNull::new(queue).ok_or_else(|| no_queue(partition))?;
         // SAFETY: the queue was just obtained. Forwarding it to null marks it as the application's, so that assigning
         // the partition does not forward it to the consumer's queue. For the callback see `wake`.
+        let waker = NonNull::from(Box::leak(Box::new(waker)));
         unsafe {
             sys::rd_kafka_queue_forward(queue.as_ptr(), ptr::null_mut());
-            let opaque = ptr::from_ref::<Waker>(&waker).cast_mut().cast();
-            sys::rd_kafka_queue_cb_event_enable(queue.as_ptr(), Some(wake), opaque);
+            sys::rd_kafka_queue_cb_event_enable(queue.as_ptr(), Some(wake), waker.as_ptr().cast());
         }
         Ok(PartitionQueue { queue, consumer: consumer.clone(), waker })
     }
@@ -60,7 +60,8 @@ impl PartitionQueue {
 
     /// Wakes the waker.
     pub(crate) fn wake(&self) {
-        (self.waker)();
+        // SAFETY: the waker lives until `drop`, and is only read until then.
+        (unsafe { self.waker.as_ref() })();
     }
 
     /// Moves up to `max` messages that are here already into the empty `batch`; fewer than `max` if that was all.
@@ -81,10 +82,12 @@ impl PartitionQueue {
 impl Drop for PartitionQueue {
     fn drop(&mut self) {
         // SAFETY: the queue is ours until it is destroyed here. Switching the callback off takes the queue's lock, under
-        // which the callback runs: after it the waker is not used any more. The consumer is dropped after this.
+        // which the callback runs: after it the waker, a leaked box, is not used any more, and is freed once. The
+        // consumer is dropped after this.
         unsafe {
             sys::rd_kafka_queue_cb_event_enable(self.queue.as_ptr(), None, ptr::null_mut());
             sys::rd_kafka_queue_destroy(self.queue.as_ptr());
+            drop(Box::from_raw(self.waker.as_ptr()));
         }
     }
 }

@@ -1,5 +1,6 @@
-//! The broker ports against a real Kafka, named by `MILLSTREAM_TEST_BROKER=host:port`.
+//! The broker ports against a real Kafka, as `MILLSTREAM_TEST_BROKER` says.
 
+mod away;
 mod committing;
 mod grouping;
 mod reading;

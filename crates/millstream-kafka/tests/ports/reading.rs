@@ -1,13 +1,14 @@
 //! Readers, in the group and outside of it.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
-use millstream::broker::{Broker, ErrorKind, Position, TopicPartition};
+use millstream::broker::{Broker, ErrorKind, Fetched, PartitionReader, Position, TopicPartition};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 
 use crate::support::{
-    Bell, Got, address, assigned, assignment, broker, contents, got, read_to_end, send, settings, short, topic, unique,
-    until, write, writer,
+    Bell, Got, address, assigned, assigned_from, assignment, broker, contents, got, read_to_end, send, settings, short,
+    topic, unique, until, write, writer,
 };
 
 #[test]
@@ -67,12 +68,30 @@ fn a_reader_is_sought_and_reaches_the_end_again() {
             first
         });
         assert_eq!(first, got(0, "a"));
-        reader.seek(Position::Offset(1)).unwrap();
-        assert_eq!(read_to_end(&mut *reader), [got(1, "b"), got(2, "c"), Got::End(3)]);
+        reader.seek(Position::Offset(0)).unwrap();
+        assert_eq!(read_to_end(&mut *reader), [got(0, "a"), got(1, "b"), got(2, "c"), Got::End(3)]);
         member.leave().unwrap();
         // A reader that was taken away reads nothing, and says nothing.
         assert_eq!(reader.read(10, &mut |fetched| panic!("{fetched:?}")).unwrap(), 0);
         reader.seek(Position::Beginning).unwrap();
+    }
+}
+
+#[test]
+fn a_start_that_is_sought_away_from_is_not_come_back_to() {
+    let Some(address) = address() else { return };
+    let broker = broker(&address);
+    let topic = topic(&broker, 1);
+    write(&broker, &topic, &["a", "b", "c"]);
+    for from in [Position::Beginning, Position::End] {
+        let mut member = broker.join(&[&topic]).unwrap();
+        let (_, mut reader) = assigned_from(&mut *member, from, &Bell::default()).pop().unwrap();
+        reader.seek(Position::Offset(1)).unwrap();
+        assert_eq!(read_to_end(&mut *reader), [got(1, "b"), got(2, "c"), Got::End(3)], "{from:?}");
+        // So much later librdkafka would look the start up again, and go there.
+        std::thread::sleep(Duration::from_millis(800));
+        assert_eq!(reader.read(10, &mut |fetched| panic!("{from:?}: {fetched:?}")).unwrap(), 0);
+        member.leave().unwrap();
     }
 }
 
@@ -88,8 +107,52 @@ fn a_panic_of_the_taker_leaves_the_reader_usable() {
         let read = std::panic::AssertUnwindSafe(|| reader.read(10, &mut |_| std::panic::resume_unwind(Box::new(()))));
         std::panic::catch_unwind(read).err()
     });
+    // The record that it panicked on was handed over; those behind it were not.
+    assert_eq!(read_to_end(&mut *reader), [got(1, "b"), got(2, "c"), Got::End(3)]);
     reader.seek(Position::Beginning).unwrap();
     assert_eq!(read_to_end(&mut *reader), [got(0, "a"), got(1, "b"), got(2, "c"), Got::End(3)]);
+}
+
+#[test]
+fn a_reader_that_was_sought_or_made_anew_is_woken() {
+    let Some(address) = address() else { return };
+    let broker = broker(&address);
+    let topic = topic(&broker, 1);
+    write(&broker, &topic, &["a", "b", "c"]);
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    let fetched = || std::thread::sleep(Duration::from_millis(300));
+    for round in 0..3 {
+        let bell = Bell::default();
+        let mut reader = broker.reader(assignment(&partition, Position::Beginning, &bell)).unwrap();
+        // Fetched, not read, and void by the seek.
+        fetched();
+        let seen = bell.count();
+        reader.seek(Position::Offset(1)).unwrap();
+        bell.wait(seen);
+        for expected in [got(1, "b"), got(2, "c"), Got::End(3)] {
+            assert_eq!(next(&mut *reader, &bell), expected, "round {round}");
+        }
+        // What the next reader finds in the queue is void, too.
+        reader.seek(Position::Beginning).unwrap();
+        fetched();
+    }
+}
+
+/// Reads one item. No sleep and no second look: what is not announced by the bell is not read.
+fn next(reader: &mut dyn PartitionReader, bell: &Bell) -> Got {
+    loop {
+        let seen = bell.count();
+        let mut first = None;
+        let mut take = |fetched: Fetched<'_>| {
+            first = Some(short(&fetched));
+            ControlFlow::Continue(())
+        };
+        reader.read(1, &mut take).unwrap();
+        match first {
+            Some(first) => return first,
+            None => bell.wait(seen),
+        }
+    }
 }
 
 #[test]
@@ -101,27 +164,12 @@ fn a_reader_that_waits_is_woken_every_time() {
     let partition = TopicPartition::new(topic.as_str(), 0);
     let mut reader = broker.reader(assignment(&partition, Position::Beginning, &bell)).unwrap();
     let (_member, mut producer) = writer(&broker, &topic, None);
-    // No sleep and no second look: what is not announced by the bell is not read.
-    let mut next = |expected: Got| loop {
-        let seen = bell.count();
-        let mut first = None;
-        reader
-            .read(1, &mut |fetched| {
-                first = Some(short(&fetched));
-                ControlFlow::Continue(())
-            })
-            .unwrap();
-        match first {
-            Some(first) => return assert_eq!(first, expected),
-            None => bell.wait(seen),
-        }
-    };
-    next(Got::End(0));
+    assert_eq!(next(&mut *reader, &bell), Got::End(0));
     for round in 0..200 {
         send(&mut *producer, 0, &round.to_string());
         producer.commit(&[]).unwrap();
-        next(got(round, &round.to_string()));
-        next(Got::End(round + 1));
+        assert_eq!(next(&mut *reader, &bell), got(round, &round.to_string()));
+        assert_eq!(next(&mut *reader, &bell), Got::End(round + 1));
     }
 }
 

@@ -13,22 +13,20 @@ use millstream::broker::{
 };
 use millstream::record::Headers;
 use millstream_kafka::{GroupProtocol, KafkaBroker, KafkaSettings};
+use millstream_local_kafka::{TestBroker, test_broker};
 
 /// What hangs is a failure after this.
 const HANG: Duration = Duration::from_secs(60);
 
-/// The broker to test against; without one, a line says that the test did not run.
+/// The Kafka to test against; without one, a line says that the test did not run.
 pub(crate) fn address() -> Option<String> {
-    let address = std::env::var("MILLSTREAM_TEST_BROKER").unwrap_or_default();
-    let is_address =
-        address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if is_address {
+    if let TestBroker::Kafka(address) = test_broker() {
         return Some(address);
     }
     let thread = std::thread::current();
     let test = thread.name().unwrap_or_default();
-    let line = format!("{test}: not run: MILLSTREAM_TEST_BROKER is {address:?}, and not a Kafka broker's host:port");
-    writeln!(std::io::stderr(), "{line}").unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "{test}: not run: these are the ports on a real Kafka, and there is none").unwrap();
     None
 }
 
@@ -61,7 +59,8 @@ pub(crate) fn topic(broker: &KafkaBroker, partitions: i32) -> String {
             partitions,
             replication_factor: None,
             cleanup_policy: CleanupPolicy::Delete,
-            config: BTreeMap::new(),
+            // The tests' records are of 1970.
+            config: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
         }])
         .unwrap();
     name
@@ -191,11 +190,18 @@ pub(crate) fn contents(broker: &KafkaBroker, topic: &str) -> Vec<Got> {
     read_to_end(&mut *reader)
 }
 
-/// Polls until the member is given partitions, and answers.
-pub(crate) fn assigned(member: &mut dyn GroupMember, bell: &Bell) -> Vec<(TopicPartition, Box<dyn PartitionReader>)> {
+/// Partitions with their readers.
+pub(crate) type Readers = Vec<(TopicPartition, Box<dyn PartitionReader>)>;
+
+/// Polls until the member is given partitions, and answers: they are read from the beginning.
+pub(crate) fn assigned(member: &mut dyn GroupMember, bell: &Bell) -> Readers {
+    assigned_from(member, Position::Beginning, bell)
+}
+
+pub(crate) fn assigned_from(member: &mut dyn GroupMember, from: Position, bell: &Bell) -> Readers {
     until("an assignment", || match member.poll(Duration::from_millis(100)).unwrap() {
         Some(GroupEvent::Assigned(partitions)) => {
-            let assignments = partitions.iter().map(|p| assignment(p, Position::Beginning, bell)).collect();
+            let assignments = partitions.iter().map(|p| assignment(p, from, bell)).collect();
             let readers = member.assign(assignments).unwrap();
             Some(partitions.into_iter().zip(readers).collect())
         }

@@ -7,7 +7,7 @@ use millstream::record::Headers;
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 
 use crate::support::{
-    Bell, Got, address, assignment, broker, contents, got, record, send, settings, topic, unique, until, writer,
+    Bell, Got, address, assignment, at, broker, contents, got, record, send, settings, topic, unique, until, writer,
 };
 
 #[test]
@@ -129,4 +129,18 @@ fn an_unknown_topic_is_named_and_not_created() {
     assert!(error.message.contains(&format!("{known}[7]")), "{error}");
     assert_eq!(producer.topic(&known).unwrap(), TopicId(0));
     assert_eq!(broker.describe(&[&missing]).unwrap(), [None]);
+}
+
+#[test]
+fn a_producer_outside_of_any_group_commits_records_alone() {
+    let Some(address) = address() else { return };
+    let broker = broker(&address);
+    let topic = topic(&broker, 1);
+    let mut producer = broker.producer(&[topic.as_str().into()]).unwrap();
+    send(&mut *producer, 0, "a");
+    producer.commit(&[]).unwrap();
+    assert_eq!(contents(&broker, &topic), [got(0, "a"), Got::End(1)]);
+    let error = producer.commit(&[(TopicPartition::new(topic.as_str(), 0), at(1, ""))]).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Fatal, "{error}");
+    assert!(error.message.contains(&topic), "{error}");
 }

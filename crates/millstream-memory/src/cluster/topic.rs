@@ -30,6 +30,22 @@ pub(crate) struct Topic {
 const RETENTION_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// The settings of a topic that mean something here, and those that a single log in memory can ignore.
+const CONFIG_KEYS: [&str; 12] = [
+    "cleanup.policy",
+    "compression.type",
+    "delete.retention.ms",
+    "file.delete.delay.ms",
+    "max.compaction.lag.ms",
+    "max.message.bytes",
+    "message.timestamp.type",
+    "min.cleanable.dirty.ratio",
+    "min.compaction.lag.ms",
+    "min.insync.replicas",
+    "retention.ms",
+    "segment.ms",
+];
+
 impl Topics {
     /// Creates a topic; one that exists is left as it is.
     pub(crate) fn create(&mut self, new: &NewTopic) -> Result<(), BrokerError> {
@@ -92,6 +108,9 @@ impl Topic {
             Some(text) => text.parse().map_err(|_| refuse(format!("{key} is `{text}`, and must be a number of ms"))),
             None => Ok(default),
         };
+        if let Some(unknown) = new.config.keys().find(|key| !CONFIG_KEYS.contains(&key.as_str())) {
+            return Err(refuse(format!("{unknown} is not a topic's setting; known are {}", CONFIG_KEYS.join(", "))));
+        }
         if new.partitions < 1 {
             return Err(refuse(format!("it is to have {} partitions, and must have at least 1", new.partitions)));
         }
@@ -109,7 +128,7 @@ impl Topic {
         let (name, count) = (self.name.clone(), self.partitions.len());
         let log = usize::try_from(partition).ok().and_then(|partition| self.partitions.get_mut(partition));
         log.ok_or_else(|| {
-            let message = format!("partition {partition} of topic {name} does not exist; it has {count} partitions");
+            let message = format!("{name}[{partition}] does not exist; the topic has {count} partitions");
             BrokerError::new(ErrorKind::Fatal, message)
         })
     }
