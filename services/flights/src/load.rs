@@ -31,7 +31,7 @@ pub(crate) fn load(broker: &dyn Broker) -> Result<(), Box<dyn Error + Send + Syn
         writer.send(&airports(), &Record::new(iata, Some(airport), first))?;
     }
     let bar = ProgressBar::new(flights_read.len() as u64);
-    bar.set_style(ProgressStyle::with_template("flights {wide_bar} {human_pos}/{human_len} {per_sec}")?);
+    bar.set_style(ProgressStyle::with_template("flights {wide_bar} {human_pos}/{human_len}")?);
     for flight in flights_read {
         let time = time_of(&flight.date)?;
         writer.send(&flights(), &Record::new(flight.origin.clone(), Some(flight), time))?;
