@@ -18,6 +18,12 @@ mod settings;
 mod start;
 mod stop;
 
+/// Rows must not lie among librdkafka's short-lived messages: those come from the C library's heap, and with the rows in
+/// the same one neither is fast (`crates/README.md`, Decisions).
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use error::{Error, UserError};
 pub use service::Service;
 pub use settings::SettingsError;
