@@ -171,13 +171,15 @@ fn is_a_member(consumer: &KafkaConsumer) -> bool {
 /// Keeps the first record of a producer that was not delivered.
 pub(crate) struct DeliveryReports {
     reports: Reports,
+    transactional: bool,
     failed: AtomicBool,
     first: Mutex<Option<BrokerError>>,
 }
 
 impl DeliveryReports {
-    pub(crate) fn new() -> Self {
-        DeliveryReports { reports: Reports::new("producer"), failed: AtomicBool::new(false), first: Mutex::new(None) }
+    pub(crate) fn new(transactional: bool) -> Self {
+        let (failed, first) = (AtomicBool::new(false), Mutex::new(None));
+        DeliveryReports { reports: Reports::new("producer"), transactional, failed, first }
     }
 
     /// Fails if a record was not delivered since the last [`DeliveryReports::clear`].
@@ -215,8 +217,9 @@ impl ProducerContext for DeliveryReports {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let Err((error, record)) = result else { return };
         let code = errors::code_of(error).unwrap_or(RDKafkaErrorCode::Fail);
-        // An abort throws away what it finds in the queue: that is no failure.
-        if matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
+        // A transaction that fails, or is aborted, throws away what it finds in the queue: that is no failure of its own.
+        // Without a transaction it is: librdkafka does it when the producer cannot go on.
+        if self.transactional && matches!(code, RDKafkaErrorCode::PurgeQueue | RDKafkaErrorCode::PurgeInflight) {
             return;
         }
         let bytes = record.payload_len() + record.key_len();

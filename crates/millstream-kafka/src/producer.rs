@@ -57,7 +57,7 @@ impl KafkaProducer {
     ) -> Result<Self, BrokerError> {
         let config = settings.producer(transactional_id);
         let native: ThreadedProducer<DeliveryReports> = config
-            .create_with_context(DeliveryReports::new())
+            .create_with_context(DeliveryReports::new(transactional_id.is_some()))
             .map_err(|error| errors::of_client("a producer", &error))?;
         let mut producer = KafkaProducer {
             native: NativeProducer::new(native),
@@ -152,10 +152,15 @@ impl KafkaProducer {
 
     /// Fails if the producer cannot go on, whatever is tried.
     fn check(&self) -> Result<(), BrokerError> {
-        if let Some((fatal, text)) = self.native.safe().client().fatal_error() {
-            let kind = if errors::needs_a_person(fatal) { ErrorKind::Fatal } else { ErrorKind::Fenced };
-            return Err(BrokerError::new(kind, format!("the producer cannot go on: {fatal}: {text}")));
-        }
+        let Some((fatal, text)) = self.native.safe().client().fatal_error() else { return Ok(()) };
+        let kind = if errors::needs_a_person(fatal) { ErrorKind::Fatal } else { ErrorKind::Fenced };
+        Err(BrokerError::new(kind, format!("the producer cannot go on: {fatal}: {text}")))
+    }
+
+    /// Whoever waits must not wait for a producer that cannot go on, nor for a member that has left: so that a process
+    /// whose broker is away can end.
+    fn check_waiting(&self) -> Result<(), BrokerError> {
+        self.check()?;
         self.membership.as_ref().map_or(Ok(()), |member| member.check())
     }
 
@@ -178,7 +183,7 @@ impl KafkaProducer {
     fn drain(&self) -> Result<(), BrokerError> {
         let started = Instant::now();
         while !self.native.flush(TURN) {
-            self.check()?;
+            self.check_waiting()?;
             if self.is_overdue(started) {
                 let message = format!("records are under way for {} s", started.elapsed().as_secs());
                 return Err(BrokerError::new(ErrorKind::Abort, message));
@@ -247,7 +252,7 @@ impl Producer for KafkaProducer {
                 Err(Code::QueueFull) => {
                     let since = *full_since.get_or_insert_with(Instant::now);
                     self.deliveries().check()?;
-                    self.check()?;
+                    self.check_waiting()?;
                     if self.is_overdue(since) {
                         return Err(self.refused(&record, Code::QueueFull));
                     }
@@ -273,6 +278,7 @@ impl Producer for KafkaProducer {
         }
         if self.transactional_id.is_none() {
             self.drain()?;
+            self.check()?;
             self.deliveries().check()?;
             return member.map_or(Ok(()), |member| self.commit_positions(&member, offsets));
         }
@@ -311,8 +317,7 @@ fn len(bytes: Option<&[u8]>) -> usize {
 
 /// When librdkafka gives a record up, by `message.timeout.ms` as it derives it; none for "never".
 fn delivery_limit(config: &ClientConfig) -> Option<Duration> {
-    let names = ["message.timeout.ms", "delivery.timeout.ms", "transaction.timeout.ms"];
-    let limit = milliseconds(config, &names, 300_000);
+    let limit = milliseconds(config, &["message.timeout.ms", "transaction.timeout.ms"], 300_000);
     (!limit.is_zero()).then(|| limit + SLACK)
 }
 

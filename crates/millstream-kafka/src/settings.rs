@@ -42,7 +42,8 @@ pub struct KafkaSettings {
     pub properties: BTreeMap<String, String>,
     /// Properties of the group's member alone.
     pub consumer_properties: BTreeMap<String, String>,
-    /// Properties of producers alone.
+    /// Properties of producers alone. Here `message.timeout.ms` is 30 s, and `transaction.timeout.ms` 10 s: so long, and a
+    /// few seconds more, a worker waits for a broker that is away, also when the process is to end.
     pub producer_properties: BTreeMap<String, String>,
     /// Properties of the readers outside of the group alone (changelogs).
     pub restore_properties: BTreeMap<String, String>,
@@ -213,9 +214,18 @@ impl KafkaSettings {
 
 fn with(mut config: ClientConfig, properties: &Properties) -> ClientConfig {
     for (name, value) in properties {
-        config.set(name, value);
+        config.set(canonical(name), value);
     }
     config
+}
+
+/// The name that the defaults use: of a property that is set by two names, either value could count.
+fn canonical(name: &str) -> &str {
+    match name {
+        "delivery.timeout.ms" => "message.timeout.ms",
+        "queue.buffering.max.ms" => "linger.ms",
+        name => name,
+    }
 }
 
 fn refusal(setting: &str, name: &str, why: &str) -> BrokerError {
@@ -264,5 +274,7 @@ mod tests {
         assert_eq!(settings.member().get("fetch.wait.max.ms"), Some("8"));
         assert_eq!(settings.restore().get("fetch.wait.max.ms"), Some("7"));
         assert_eq!(settings.producer(Some("t")).get("linger.ms"), Some("0"));
+        settings.producer_properties.insert("delivery.timeout.ms".into(), "9".into());
+        assert_eq!(settings.producer(None).get("message.timeout.ms"), Some("9"));
     }
 }

@@ -139,6 +139,7 @@ fn errors_of_the_broker_say_what_to_do() {
         (true, Api::Produce, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID, Some(ErrorKind::Abort)),
         (true, Api::Produce, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, Some(ErrorKind::Fenced)),
         (false, Api::Produce, RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, None),
+        (false, Api::Produce, RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, Some(ErrorKind::Fenced)),
         (false, Api::OffsetCommit, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, None),
         (false, Api::OffsetCommit, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, Some(ErrorKind::Fatal)),
         (false, Api::OffsetCommit, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, Some(ErrorKind::Abort)),

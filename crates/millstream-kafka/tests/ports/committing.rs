@@ -6,7 +6,7 @@ use millstream::broker::{Broker, ErrorKind, GroupEvent, TopicPartition};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 
 use crate::support::{
-    Bell, Got, address, assigned, at, broker, contents, got, send, settings, topic, unique, until, writer,
+    Bell, Got, address, assigned, at, broker, got, send, settings, settled_contents, topic, unique, until, writer,
 };
 
 #[test]
@@ -51,7 +51,8 @@ fn a_second_producer_of_an_id_fences_the_first() {
     let error = first.commit(&[]).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Fenced, "{error}");
     drop(first);
-    let records: Vec<_> = contents(&broker, &topic).into_iter().filter(|got| matches!(got, Got::Record(..))).collect();
+    let records: Vec<_> =
+        settled_contents(&broker, &topic).into_iter().filter(|got| matches!(got, Got::Record(..))).collect();
     assert!(matches!(&records[..], [Got::Record(_, text)] if text == "kept"), "{records:?}");
 }
 
@@ -94,7 +95,7 @@ fn a_member_that_is_behind_its_group_cannot_commit() {
         producer.abort().unwrap();
         assert_eq!(other.committed(std::slice::from_ref(&partition)).unwrap(), [Some(at(1, ""))]);
         if transactional {
-            assert!(!contents(&broker, &topic).iter().any(|got| matches!(got, Got::Record(..))));
+            assert!(!settled_contents(&broker, &topic).iter().any(|got| matches!(got, Got::Record(..))));
         }
         other.leave().unwrap();
         zombie.leave().unwrap();
@@ -142,7 +143,7 @@ fn a_member_that_did_not_poll_in_time_cannot_commit_and_loses_its_partitions() {
         send(&mut *owner, 0, "seen");
         owner.commit(&[(partition.clone(), at(9, ""))]).unwrap();
         assert_eq!(other.committed(std::slice::from_ref(&partition)).unwrap(), [Some(at(9, ""))]);
-        let records = contents(&broker, &topic);
+        let records = settled_contents(&broker, &topic);
         assert_eq!(records.iter().filter(|got| matches!(got, Got::Record(..))).count(), 1, "{records:?}");
         other.leave().unwrap();
         match protocol {
@@ -176,5 +177,5 @@ fn without_a_transaction_what_was_sent_is_there_after_the_commit() {
     producer.abort().unwrap();
     send(&mut *producer, 0, "b");
     producer.commit(&[]).unwrap();
-    assert_eq!(contents(&broker, &topic), [got(0, "a"), got(1, "b"), Got::End(2)]);
+    assert_eq!(settled_contents(&broker, &topic), [got(0, "a"), got(1, "b"), Got::End(2)]);
 }

@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use millstream::broker::{Broker, ErrorKind, Fetched, PartitionReader, Position, TopicPartition};
+use millstream::broker::{Broker, ErrorKind, Fetched, GroupEvent, PartitionReader, Position, TopicPartition};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 
 use crate::support::{
-    Bell, Got, address, assigned, assigned_from, assignment, broker, contents, got, read_to_end, send, settings, short,
-    topic, unique, until, write, writer,
+    Bell, Got, address, assigned, assigned_from, assignment, broker, contents, got, read_to_end, send, settings,
+    settled_contents, short, topic, unique, until, write, writer,
 };
 
 #[test]
@@ -19,7 +19,7 @@ fn transactions_are_seen_when_they_are_committed_and_the_end_is_beyond_their_mar
     let (_member, mut producer) = writer(&broker, &topic, Some(&unique("txn")));
     send(&mut *producer, 0, "a");
     producer.commit(&[]).unwrap();
-    assert_eq!(contents(&broker, &topic), [got(0, "a"), Got::End(2)]);
+    assert_eq!(settled_contents(&broker, &topic), [got(0, "a"), Got::End(2)]);
 
     send(&mut *producer, 0, "b");
     // Must be on the broker, so that the abort leaves a marker.
@@ -29,7 +29,7 @@ fn transactions_are_seen_when_they_are_committed_and_the_end_is_beyond_their_mar
     producer.abort().unwrap();
     send(&mut *producer, 0, "c");
     producer.commit(&[]).unwrap();
-    assert_eq!(contents(&broker, &topic), [got(0, "a"), got(4, "c"), Got::End(6)]);
+    assert_eq!(settled_contents(&broker, &topic), [got(0, "a"), got(4, "c"), Got::End(6)]);
     // Nothing was begun: nothing to do.
     producer.commit(&[]).unwrap();
     producer.abort().unwrap();
@@ -93,6 +93,48 @@ fn a_start_that_is_sought_away_from_is_not_come_back_to() {
         assert_eq!(reader.read(10, &mut |fetched| panic!("{from:?}: {fetched:?}")).unwrap(), 0);
         member.leave().unwrap();
     }
+}
+
+#[test]
+fn a_reader_that_stays_at_the_end_keeps_its_place_when_others_come_and_go() {
+    let Some(address) = address() else { return };
+    let broker = KafkaBroker::new(settings(&address, GroupProtocol::Consumer)).unwrap();
+    let topic = topic(&broker, 2);
+    let mut producer = broker.producer(&[topic.as_str().into()]).unwrap();
+    for partition in [0, 1] {
+        ["a", "b", "c"].iter().for_each(|text| send(&mut *producer, partition, text));
+    }
+    producer.commit(&[]).unwrap();
+    let mut member = broker.join(&[&topic]).unwrap();
+    let mut readers = assigned(&mut *member, &Bell::default());
+    for (_, reader) in &mut readers {
+        read_to_end(&mut **reader);
+    }
+    let other = std::thread::spawn({
+        let mut other = broker.join(&[&topic]).unwrap();
+        move || {
+            let readers = assigned(&mut *other, &Bell::default());
+            assert_eq!(readers.len(), 1);
+            other.leave().unwrap();
+        }
+    });
+    let revoked = until("the revocation", || member.poll(Duration::from_millis(100)).unwrap());
+    let GroupEvent::Revoked(revoked) = revoked else { panic!("{revoked:?}") };
+    member.unassign(&revoked).unwrap();
+    readers.retain(|(partition, _)| !revoked.contains(partition));
+    let (stays, mut reader) = readers.pop().unwrap();
+    let again = assigned(&mut *member, &Bell::default());
+    assert_eq!(again.len(), 1);
+    other.join().unwrap();
+    // Not read for so long: what was fetched by mistake is there.
+    std::thread::sleep(Duration::from_millis(800));
+    send(&mut *producer, stays.partition, "d");
+    producer.commit(&[]).unwrap();
+    let next = read_to_end(&mut *reader);
+    // The end may be announced a second time before the record is there.
+    let next = if next == [Got::End(3)] { read_to_end(&mut *reader) } else { next };
+    assert_eq!(next, [got(3, "d"), Got::End(4)]);
+    member.leave().unwrap();
 }
 
 #[test]

@@ -193,6 +193,16 @@ pub(crate) fn contents(broker: &KafkaBroker, topic: &str) -> Vec<Got> {
 /// Partitions with their readers.
 pub(crate) type Readers = Vec<(TopicPartition, Box<dyn PartitionReader>)>;
 
+/// The same, once every transaction is ended: a commit is answered before its markers are written.
+pub(crate) fn settled_contents(broker: &KafkaBroker, topic: &str) -> Vec<Got> {
+    let partition = TopicPartition::new(topic, 0);
+    until("the markers", || {
+        let contents = contents(broker, topic);
+        let end = broker.end_offsets(std::slice::from_ref(&partition)).unwrap()[0];
+        (contents.last() == Some(&Got::End(end))).then_some(contents)
+    })
+}
+
 /// Polls until the member is given partitions, and answers: they are read from the beginning.
 pub(crate) fn assigned(member: &mut dyn GroupMember, bell: &Bell) -> Readers {
     assigned_from(member, Position::Beginning, bell)

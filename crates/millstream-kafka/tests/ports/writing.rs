@@ -7,7 +7,8 @@ use millstream::record::Headers;
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 
 use crate::support::{
-    Bell, Got, address, assignment, at, broker, contents, got, record, send, settings, topic, unique, until, writer,
+    Bell, Got, address, assignment, at, broker, contents, got, record, send, settings, settled_contents, topic, unique,
+    until, writer,
 };
 
 #[test]
@@ -70,7 +71,7 @@ fn a_full_queue_makes_the_writer_wait_and_drops_nothing() {
         producer.commit(&[]).unwrap();
         member.leave().unwrap();
     }
-    let all = contents(&broker, &topic);
+    let all = settled_contents(&broker, &topic);
     let expected = (0..1000).map(|n| got(n, &(n % 500).to_string())).chain([Got::End(1001)]);
     assert_eq!(all, expected.collect::<Vec<_>>());
 }
