@@ -118,7 +118,8 @@ impl Producer for MemoryProducer {
             match group {
                 _ if offsets.is_empty() => {}
                 None => {
-                    let message = "a producer outside of any group commits no positions";
+                    let (partition, _) = &offsets[0];
+                    let message = format!("a producer outside of any group was given the position of {partition}");
                     return Err(BrokerError::new(ErrorKind::Fatal, message));
                 }
                 Some(of) => {

@@ -52,7 +52,7 @@ impl PartitionReader for MemoryReader {
         }
         self.batch.clear();
         let (position, batch) = (self.position, &mut self.batch);
-        let at_end = self.cluster.with(|cluster| {
+        let (read_to, at_end) = self.cluster.with(|cluster| {
             let log = cluster.topics.topic(self.topic).log(self.partition)?;
             if position < log.start() && self.closed.is_none() {
                 let message = format!(
@@ -63,16 +63,17 @@ impl PartitionReader for MemoryReader {
                 );
                 return Err(BrokerError::new(ErrorKind::Fenced, message));
             }
-            self.position = log.read(position, records_max, batch);
-            let at_end = self.position >= log.stable_end();
+            let read_to = log.read(position, records_max, batch);
+            let at_end = read_to >= log.stable_end();
             if at_end {
-                log.wait(self.id, self.position, self.waker.clone());
+                log.wait(self.id, read_to, self.waker.clone());
             }
-            Ok::<bool, BrokerError>(at_end)
+            Ok::<_, BrokerError>((read_to, at_end))
         })?;
         let mut handed = 0;
         for (offset, record) in &self.batch {
             handed += 1;
+            self.position = offset + 1;
             let message = Message {
                 offset: *offset,
                 timestamp: record.timestamp,
@@ -84,7 +85,8 @@ impl PartitionReader for MemoryReader {
                 return Ok(handed);
             }
         }
-        if at_end && self.told_end != Some(self.position) {
+        self.position = read_to;
+        if at_end && handed < records_max && self.told_end != Some(self.position) {
             self.told_end = Some(self.position);
             let _ = take(Fetched::End(self.position));
         }
@@ -102,6 +104,8 @@ impl PartitionReader for MemoryReader {
                 Position::End => log.stable_end(),
             })
         })?;
+        // What there is to read from here on is news to a reader that waits.
+        (self.waker)();
         Ok(())
     }
 }

@@ -185,7 +185,8 @@ pub trait GroupMember: Send {
 
 /// Reads one partition, in order.
 pub trait PartitionReader: Send {
-    /// Hands over up to `records_max` records that are here already; never waits. Returns how many it handed over.
+    /// Hands over up to `records_max` records, the end counted as one, that are here already; never waits. Returns how
+    /// many it handed over.
     /// When `take` breaks, the rest is thrown away: the reader must be sought before it is read again.
     fn read(
         &mut self,

@@ -12,9 +12,9 @@ use millstream::broker::{
     Assignment, Broker, ErrorKind, Fetched, GroupEvent, GroupMember, PartitionReader, Position, Producer,
     TopicPartition,
 };
-use millstream_kafka::{GroupProtocol, KafkaBroker};
+use millstream_tests::cluster::Cluster;
 
-use crate::support::{Bell, Readers, address, at, send, settings, topic, unique, until, writer};
+use crate::support::{Bell, Readers, at, client, clusters, send, topic, unique, until, writer};
 
 const PARTITIONS: i32 = 4;
 
@@ -72,7 +72,7 @@ struct Instance {
 }
 
 impl Instance {
-    fn start(broker: &KafkaBroker, topic: &str, transactional: bool, processed: &Processed) -> Self {
+    fn start(broker: &dyn Broker, topic: &str, transactional: bool, processed: &Processed) -> Self {
         let (bell, stop, owned) = (Bell::default(), Arc::new(AtomicBool::new(false)), Arc::default());
         let (order, orders) = channel();
         let worker = std::thread::spawn({
@@ -148,12 +148,11 @@ fn group_thread(
     member.leave().unwrap();
 }
 
-fn members_come_and_go(protocol: GroupProtocol, transactional: bool) {
-    let Some(address) = address() else { return };
-    let broker = KafkaBroker::new(settings(&address, protocol)).unwrap();
-    let topic = topic(&broker, PARTITIONS);
-    let other_group = KafkaBroker::new(settings(&address, GroupProtocol::Classic)).unwrap();
-    let (writing, mut producer) = writer(&other_group, &topic, None);
+fn members_come_and_go(cluster: &Cluster, transactional: bool) {
+    let broker = client(cluster);
+    let topic = topic(&*broker, PARTITIONS);
+    let other_group = client(cluster);
+    let (writing, mut producer) = writer(&*other_group, &topic, None);
     let processed = Processed::default();
     let mut written = 0;
     let mut write = |count: u32| {
@@ -180,12 +179,12 @@ fn members_come_and_go(protocol: GroupProtocol, transactional: bool) {
         });
     };
 
-    let first = Instance::start(&broker, &topic, transactional, &processed);
+    let first = Instance::start(&*broker, &topic, transactional, &processed);
     owned(&[&first], &[all]);
     read(write(50));
     for round in 0..3 {
         // Once the first stands at the end of everything, and once in the midst of it.
-        let second = Instance::start(&broker, &topic, transactional, &processed);
+        let second = Instance::start(&*broker, &topic, transactional, &processed);
         if round > 0 {
             write(300);
         }
@@ -212,16 +211,11 @@ fn members_come_and_go(protocol: GroupProtocol, transactional: bool) {
 }
 
 #[test]
-fn members_come_and_go_with_the_classic_protocol() {
-    members_come_and_go(GroupProtocol::Classic, true);
-}
-
-#[test]
-fn members_come_and_go_with_the_consumer_protocol() {
-    members_come_and_go(GroupProtocol::Consumer, true);
+fn members_come_and_go_in_transactions() {
+    clusters().iter().for_each(|cluster| members_come_and_go(cluster, true));
 }
 
 #[test]
 fn members_come_and_go_without_transactions() {
-    members_come_and_go(GroupProtocol::Consumer, false);
+    clusters().iter().for_each(|cluster| members_come_and_go(cluster, false));
 }

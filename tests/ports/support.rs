@@ -13,7 +13,9 @@ use millstream::broker::{
 };
 use millstream::record::Headers;
 use millstream_kafka::{GroupProtocol, KafkaBroker, KafkaSettings};
-use millstream_local_kafka::{TestBroker, test_broker};
+use millstream_local_kafka::{TestBroker, test_broker, test_brokers};
+use millstream_memory::{ClientSettings, MemoryBroker};
+use millstream_tests::cluster::Cluster;
 
 /// What hangs is a failure after this.
 const HANG: Duration = Duration::from_secs(60);
@@ -28,6 +30,30 @@ pub(crate) fn address() -> Option<String> {
     let mut stderr = std::io::stderr();
     writeln!(stderr, "{test}: not run: these are the ports on a real Kafka, and there is none").unwrap();
     None
+}
+
+/// Every broker that the ports are tried on; a Kafka twice, once for each group protocol.
+pub(crate) fn clusters() -> Vec<Cluster> {
+    let mut clusters = Vec::new();
+    for broker in test_brokers() {
+        match broker {
+            TestBroker::Embedded => clusters.push(Cluster::Embedded(MemoryBroker::new())),
+            TestBroker::Kafka(address) => {
+                for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+                    clusters.push(Cluster::Kafka { address: address.clone(), protocol });
+                }
+            }
+        }
+    }
+    clusters
+}
+
+/// A client of a group of its own.
+pub(crate) fn client(cluster: &Cluster) -> Arc<dyn Broker> {
+    match cluster {
+        Cluster::Embedded(cluster) => cluster.client(ClientSettings::new(unique("group"))),
+        Cluster::Kafka { address, protocol } => Arc::new(KafkaBroker::new(settings(address, *protocol)).unwrap()),
+    }
 }
 
 /// A name that nothing else has.
@@ -51,7 +77,7 @@ pub(crate) fn broker(address: &str) -> KafkaBroker {
 }
 
 /// A new topic's name.
-pub(crate) fn topic(broker: &KafkaBroker, partitions: i32) -> String {
+pub(crate) fn topic(broker: &dyn Broker, partitions: i32) -> String {
     let name = unique("topic");
     broker
         .create(&[NewTopic {
@@ -79,7 +105,7 @@ pub(crate) fn until<T>(what: &str, mut step: impl FnMut() -> Option<T>) -> T {
 
 /// A member that writes only: it never polls, and has no partitions.
 pub(crate) fn writer(
-    broker: &KafkaBroker,
+    broker: &dyn Broker,
     topic: &str,
     transactional_id: Option<&str>,
 ) -> (Box<dyn GroupMember>, Box<dyn Producer>) {
@@ -100,7 +126,7 @@ pub(crate) fn send(producer: &mut dyn Producer, partition: i32, text: &str) {
 }
 
 /// Writes texts to partition 0 of a topic, outside of transactions.
-pub(crate) fn write(broker: &KafkaBroker, topic: &str, texts: &[&str]) {
+pub(crate) fn write(broker: &dyn Broker, topic: &str, texts: &[&str]) {
     let (member, mut producer) = writer(broker, topic, None);
     texts.iter().for_each(|text| send(&mut *producer, 0, text));
     producer.commit(&[]).unwrap();
@@ -184,7 +210,7 @@ pub(crate) fn read_to_end(reader: &mut dyn PartitionReader) -> Vec<Got> {
 }
 
 /// Everything in partition 0 of a topic that is committed.
-pub(crate) fn contents(broker: &KafkaBroker, topic: &str) -> Vec<Got> {
+pub(crate) fn contents(broker: &dyn Broker, topic: &str) -> Vec<Got> {
     let partition = TopicPartition::new(topic, 0);
     let mut reader = broker.reader(assignment(&partition, Position::Beginning, &Bell::default())).unwrap();
     read_to_end(&mut *reader)
@@ -194,7 +220,7 @@ pub(crate) fn contents(broker: &KafkaBroker, topic: &str) -> Vec<Got> {
 pub(crate) type Readers = Vec<(TopicPartition, Box<dyn PartitionReader>)>;
 
 /// The same, once every transaction is ended: a commit is answered before its markers are written.
-pub(crate) fn settled_contents(broker: &KafkaBroker, topic: &str) -> Vec<Got> {
+pub(crate) fn settled_contents(broker: &dyn Broker, topic: &str) -> Vec<Got> {
     let partition = TopicPartition::new(topic, 0);
     until("the markers", || {
         let contents = contents(broker, topic);

@@ -7,42 +7,44 @@ use millstream::broker::{Broker, ErrorKind, Fetched, GroupEvent, PartitionReader
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 
 use crate::support::{
-    Bell, Got, address, assigned, assigned_from, assignment, broker, contents, got, read_to_end, send, settings,
-    settled_contents, short, topic, unique, until, write, writer,
+    Bell, Got, address, assigned, assigned_from, assignment, broker, client, clusters, contents, got, read_to_end,
+    send, settings, settled_contents, short, topic, unique, until, write, writer,
 };
 
 #[test]
 fn transactions_are_seen_when_they_are_committed_and_the_end_is_beyond_their_markers() {
-    let Some(address) = address() else { return };
-    let broker = broker(&address);
-    let topic = topic(&broker, 1);
-    let (_member, mut producer) = writer(&broker, &topic, Some(&unique("txn")));
-    send(&mut *producer, 0, "a");
-    producer.commit(&[]).unwrap();
-    assert_eq!(settled_contents(&broker, &topic), [got(0, "a"), Got::End(2)]);
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 1);
+        let (_member, mut producer) = writer(&*broker, &topic, Some(&unique("txn")));
+        send(&mut *producer, 0, "a");
+        producer.commit(&[]).unwrap();
+        assert_eq!(settled_contents(&*broker, &topic), [got(0, "a"), Got::End(2)]);
 
-    send(&mut *producer, 0, "b");
-    // Must be on the broker, so that the abort leaves a marker.
-    let partition = TopicPartition::new(topic.as_str(), 0);
-    until("the open record", || (broker.end_offsets(std::slice::from_ref(&partition)).unwrap() == [3]).then_some(()));
-    assert_eq!(contents(&broker, &topic), [got(0, "a"), Got::End(2)]);
-    producer.abort().unwrap();
-    send(&mut *producer, 0, "c");
-    producer.commit(&[]).unwrap();
-    assert_eq!(settled_contents(&broker, &topic), [got(0, "a"), got(4, "c"), Got::End(6)]);
-    // Nothing was begun: nothing to do.
-    producer.commit(&[]).unwrap();
-    producer.abort().unwrap();
-    assert_eq!(broker.end_offsets(&[partition]).unwrap(), [6]);
+        send(&mut *producer, 0, "b");
+        // Must be on the broker, so that the abort leaves a marker.
+        let partition = TopicPartition::new(topic.as_str(), 0);
+        until("the open record", || {
+            (broker.end_offsets(std::slice::from_ref(&partition)).unwrap() == [3]).then_some(())
+        });
+        assert_eq!(contents(&*broker, &topic), [got(0, "a"), Got::End(2)]);
+        producer.abort().unwrap();
+        send(&mut *producer, 0, "c");
+        producer.commit(&[]).unwrap();
+        assert_eq!(settled_contents(&*broker, &topic), [got(0, "a"), got(4, "c"), Got::End(6)]);
+        // Nothing was begun: nothing to do.
+        producer.commit(&[]).unwrap();
+        producer.abort().unwrap();
+        assert_eq!(broker.end_offsets(&[partition]).unwrap(), [6]);
+    }
 }
 
 #[test]
 fn a_reader_is_sought_and_reaches_the_end_again() {
-    let Some(address) = address() else { return };
-    for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
-        let broker = KafkaBroker::new(settings(&address, protocol)).unwrap();
-        let topic = topic(&broker, 1);
-        write(&broker, &topic, &["a", "b", "c"]);
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 1);
+        write(&*broker, &topic, &["a", "b", "c"]);
         let mut member = broker.join(&[&topic]).unwrap();
         let (partition, mut reader) = assigned(&mut *member, &Bell::default()).pop().unwrap();
         assert_eq!(partition, TopicPartition::new(topic.as_str(), 0));
@@ -79,19 +81,20 @@ fn a_reader_is_sought_and_reaches_the_end_again() {
 
 #[test]
 fn a_start_that_is_sought_away_from_is_not_come_back_to() {
-    let Some(address) = address() else { return };
-    let broker = broker(&address);
-    let topic = topic(&broker, 1);
-    write(&broker, &topic, &["a", "b", "c"]);
-    for from in [Position::Beginning, Position::End] {
-        let mut member = broker.join(&[&topic]).unwrap();
-        let (_, mut reader) = assigned_from(&mut *member, from, &Bell::default()).pop().unwrap();
-        reader.seek(Position::Offset(1)).unwrap();
-        assert_eq!(read_to_end(&mut *reader), [got(1, "b"), got(2, "c"), Got::End(3)], "{from:?}");
-        // So much later librdkafka would look the start up again, and go there.
-        std::thread::sleep(Duration::from_millis(800));
-        assert_eq!(reader.read(10, &mut |fetched| panic!("{from:?}: {fetched:?}")).unwrap(), 0);
-        member.leave().unwrap();
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 1);
+        write(&*broker, &topic, &["a", "b", "c"]);
+        for from in [Position::Beginning, Position::End] {
+            let mut member = broker.join(&[&topic]).unwrap();
+            let (_, mut reader) = assigned_from(&mut *member, from, &Bell::default()).pop().unwrap();
+            reader.seek(Position::Offset(1)).unwrap();
+            assert_eq!(read_to_end(&mut *reader), [got(1, "b"), got(2, "c"), Got::End(3)], "{from:?}");
+            // So much later librdkafka would look the start up again, and go there.
+            std::thread::sleep(Duration::from_millis(800));
+            assert_eq!(reader.read(10, &mut |fetched| panic!("{from:?}: {fetched:?}")).unwrap(), 0);
+            member.leave().unwrap();
+        }
     }
 }
 
@@ -139,44 +142,47 @@ fn a_reader_that_stays_at_the_end_keeps_its_place_when_others_come_and_go() {
 
 #[test]
 fn a_panic_of_the_taker_leaves_the_reader_usable() {
-    let Some(address) = address() else { return };
-    let broker = broker(&address);
-    let topic = topic(&broker, 1);
-    write(&broker, &topic, &["a", "b", "c"]);
-    let partition = TopicPartition::new(topic.as_str(), 0);
-    let mut reader = broker.reader(assignment(&partition, Position::Beginning, &Bell::default())).unwrap();
-    until("a panic", || {
-        let read = std::panic::AssertUnwindSafe(|| reader.read(10, &mut |_| std::panic::resume_unwind(Box::new(()))));
-        std::panic::catch_unwind(read).err()
-    });
-    // The record that it panicked on was handed over; those behind it were not.
-    assert_eq!(read_to_end(&mut *reader), [got(1, "b"), got(2, "c"), Got::End(3)]);
-    reader.seek(Position::Beginning).unwrap();
-    assert_eq!(read_to_end(&mut *reader), [got(0, "a"), got(1, "b"), got(2, "c"), Got::End(3)]);
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 1);
+        write(&*broker, &topic, &["a", "b", "c"]);
+        let partition = TopicPartition::new(topic.as_str(), 0);
+        let mut reader = broker.reader(assignment(&partition, Position::Beginning, &Bell::default())).unwrap();
+        until("a panic", || {
+            let read =
+                std::panic::AssertUnwindSafe(|| reader.read(10, &mut |_| std::panic::resume_unwind(Box::new(()))));
+            std::panic::catch_unwind(read).err()
+        });
+        // The record that it panicked on was handed over; those behind it were not.
+        assert_eq!(read_to_end(&mut *reader), [got(1, "b"), got(2, "c"), Got::End(3)]);
+        reader.seek(Position::Beginning).unwrap();
+        assert_eq!(read_to_end(&mut *reader), [got(0, "a"), got(1, "b"), got(2, "c"), Got::End(3)]);
+    }
 }
 
 #[test]
 fn a_reader_that_was_sought_or_made_anew_is_woken() {
-    let Some(address) = address() else { return };
-    let broker = broker(&address);
-    let topic = topic(&broker, 1);
-    write(&broker, &topic, &["a", "b", "c"]);
-    let partition = TopicPartition::new(topic.as_str(), 0);
-    let fetched = || std::thread::sleep(Duration::from_millis(300));
-    for round in 0..3 {
-        let bell = Bell::default();
-        let mut reader = broker.reader(assignment(&partition, Position::Beginning, &bell)).unwrap();
-        // Fetched, not read, and void by the seek.
-        fetched();
-        let seen = bell.count();
-        reader.seek(Position::Offset(1)).unwrap();
-        bell.wait(seen);
-        for expected in [got(1, "b"), got(2, "c"), Got::End(3)] {
-            assert_eq!(next(&mut *reader, &bell), expected, "round {round}");
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 1);
+        write(&*broker, &topic, &["a", "b", "c"]);
+        let partition = TopicPartition::new(topic.as_str(), 0);
+        let fetched = || std::thread::sleep(Duration::from_millis(300));
+        for round in 0..3 {
+            let bell = Bell::default();
+            let mut reader = broker.reader(assignment(&partition, Position::Beginning, &bell)).unwrap();
+            // Fetched, not read, and void by the seek.
+            fetched();
+            let seen = bell.count();
+            reader.seek(Position::Offset(1)).unwrap();
+            bell.wait(seen);
+            for expected in [got(1, "b"), got(2, "c"), Got::End(3)] {
+                assert_eq!(next(&mut *reader, &bell), expected, "round {round}");
+            }
+            // What the next reader finds in the queue is void, too.
+            reader.seek(Position::Beginning).unwrap();
+            fetched();
         }
-        // What the next reader finds in the queue is void, too.
-        reader.seek(Position::Beginning).unwrap();
-        fetched();
     }
 }
 
@@ -199,19 +205,20 @@ fn next(reader: &mut dyn PartitionReader, bell: &Bell) -> Got {
 
 #[test]
 fn a_reader_that_waits_is_woken_every_time() {
-    let Some(address) = address() else { return };
-    let broker = broker(&address);
-    let topic = topic(&broker, 1);
-    let bell = Bell::default();
-    let partition = TopicPartition::new(topic.as_str(), 0);
-    let mut reader = broker.reader(assignment(&partition, Position::Beginning, &bell)).unwrap();
-    let (_member, mut producer) = writer(&broker, &topic, None);
-    assert_eq!(next(&mut *reader, &bell), Got::End(0));
-    for round in 0..200 {
-        send(&mut *producer, 0, &round.to_string());
-        producer.commit(&[]).unwrap();
-        assert_eq!(next(&mut *reader, &bell), got(round, &round.to_string()));
-        assert_eq!(next(&mut *reader, &bell), Got::End(round + 1));
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 1);
+        let bell = Bell::default();
+        let partition = TopicPartition::new(topic.as_str(), 0);
+        let mut reader = broker.reader(assignment(&partition, Position::Beginning, &bell)).unwrap();
+        let (_member, mut producer) = writer(&*broker, &topic, None);
+        assert_eq!(next(&mut *reader, &bell), Got::End(0));
+        for round in 0..200 {
+            send(&mut *producer, 0, &round.to_string());
+            producer.commit(&[]).unwrap();
+            assert_eq!(next(&mut *reader, &bell), got(round, &round.to_string()));
+            assert_eq!(next(&mut *reader, &bell), Got::End(round + 1));
+        }
     }
 }
 

@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use millstream::broker::{Broker, ErrorKind, GroupEvent, TopicPartition};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
+use millstream_tests::cluster::Cluster;
 
 use crate::support::{
-    Bell, Got, address, assigned, at, broker, got, send, settings, settled_contents, topic, unique, until, writer,
+    Bell, Got, address, assigned, at, client, clusters, got, send, settings, settled_contents, topic, unique, until,
+    writer,
 };
 
 #[test]
 fn positions_come_back_with_their_texts() {
-    let Some(address) = address() else { return };
-    for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
-        let broker = KafkaBroker::new(settings(&address, protocol)).unwrap();
-        let topic = topic(&broker, 3);
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 3);
         let mut member = broker.join(&[&topic]).unwrap();
         let _readers = assigned(&mut *member, &Bell::default());
         let all: Vec<_> = (0..3).map(|n| TopicPartition::new(topic.as_str(), n)).collect();
@@ -39,69 +40,73 @@ fn positions_come_back_with_their_texts() {
 
 #[test]
 fn a_second_producer_of_an_id_fences_the_first() {
-    let Some(address) = address() else { return };
-    let broker = broker(&address);
-    let topic = topic(&broker, 1);
-    let id = unique("fence");
-    let (mut member, mut first) = writer(&broker, &topic, Some(&id));
-    send(&mut *first, 0, "lost");
-    let mut second = member.producer(Some(&id), &[topic.as_str().into()]).unwrap();
-    send(&mut *second, 0, "kept");
-    second.commit(&[]).unwrap();
-    let error = first.commit(&[]).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Fenced, "{error}");
-    drop(first);
-    let records: Vec<_> =
-        settled_contents(&broker, &topic).into_iter().filter(|got| matches!(got, Got::Record(..))).collect();
-    assert!(matches!(&records[..], [Got::Record(_, text)] if text == "kept"), "{records:?}");
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 1);
+        let id = unique("fence");
+        let (mut member, mut first) = writer(&*broker, &topic, Some(&id));
+        send(&mut *first, 0, "lost");
+        let mut second = member.producer(Some(&id), &[topic.as_str().into()]).unwrap();
+        send(&mut *second, 0, "kept");
+        second.commit(&[]).unwrap();
+        let error = first.commit(&[]).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Fenced, "{error}");
+        drop(first);
+        let records: Vec<_> =
+            settled_contents(&*broker, &topic).into_iter().filter(|got| matches!(got, Got::Record(..))).collect();
+        assert!(matches!(&records[..], [Got::Record(_, text)] if text == "kept"), "{records:?}");
+    }
 }
 
 #[test]
 fn a_member_that_is_behind_its_group_cannot_commit() {
-    let Some(address) = address() else { return };
-    for transactional in [true, false] {
-        let broker = KafkaBroker::new(settings(&address, GroupProtocol::Classic)).unwrap();
-        let topic = topic(&broker, 2);
-        let mut zombie = broker.join(&[&topic]).unwrap();
-        let id = unique("zombie");
-        let id = transactional.then_some(id.as_str());
-        let mut producer = zombie.producer(id, &[topic.as_str().into()]).unwrap();
-        let readers = assigned(&mut *zombie, &Bell::default());
-        assert_eq!(readers.len(), 2);
-        let partition = TopicPartition::new(topic.as_str(), 0);
-        producer.commit(&[(partition.clone(), at(1, ""))]).unwrap();
+    // With the consumer protocol only what moves is taken away: a member has no new assignment to wait for.
+    let eager = |cluster: &Cluster| !matches!(cluster, Cluster::Kafka { protocol: GroupProtocol::Consumer, .. });
+    for cluster in clusters().into_iter().filter(eager) {
+        for transactional in [true, false] {
+            let broker = client(&cluster);
+            let topic = topic(&*broker, 2);
+            let mut zombie = broker.join(&[&topic]).unwrap();
+            let id = unique("zombie");
+            let id = transactional.then_some(id.as_str());
+            let mut producer = zombie.producer(id, &[topic.as_str().into()]).unwrap();
+            let readers = assigned(&mut *zombie, &Bell::default());
+            assert_eq!(readers.len(), 2);
+            let partition = TopicPartition::new(topic.as_str(), 0);
+            producer.commit(&[(partition.clone(), at(1, ""))]).unwrap();
 
-        // Another member takes over, while this one has given up its partitions and does not know the new ones.
-        let other = std::thread::spawn({
-            let (mut other, bell) = (broker.join(&[&topic]).unwrap(), Bell::default());
-            move || {
-                let readers = assigned(&mut *other, &bell);
-                (other, readers)
+            // Another member takes over, while this one has given up its partitions and does not know the new ones.
+            let other = std::thread::spawn({
+                let (mut other, bell) = (broker.join(&[&topic]).unwrap(), Bell::default());
+                move || {
+                    let readers = assigned(&mut *other, &bell);
+                    (other, readers)
+                }
+            });
+            until("the revocation", || match zombie.poll(Duration::from_millis(100)).unwrap() {
+                Some(GroupEvent::Revoked(partitions)) => {
+                    zombie.unassign(&partitions).unwrap();
+                    Some(())
+                }
+                _ => None,
+            });
+            let unanswered = until("the next assignment", || zombie.poll(Duration::from_millis(100)).unwrap());
+            assert!(matches!(unanswered, GroupEvent::Assigned(_)));
+            let (mut other, _) = other.join().unwrap();
+            send(&mut *producer, 0, "not to be committed");
+            let error = producer.commit(&[(partition.clone(), at(2, ""))]).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Abort, "{error}");
+            producer.abort().unwrap();
+            assert_eq!(other.committed(std::slice::from_ref(&partition)).unwrap(), [Some(at(1, ""))]);
+            if transactional {
+                assert!(!settled_contents(&*broker, &topic).iter().any(|got| matches!(got, Got::Record(..))));
             }
-        });
-        until("the revocation", || match zombie.poll(Duration::from_millis(100)).unwrap() {
-            Some(GroupEvent::Revoked(partitions)) => {
-                zombie.unassign(&partitions).unwrap();
-                Some(())
-            }
-            _ => None,
-        });
-        let unanswered = until("the next assignment", || zombie.poll(Duration::from_millis(100)).unwrap());
-        assert!(matches!(unanswered, GroupEvent::Assigned(_)));
-        let (mut other, _) = other.join().unwrap();
-        send(&mut *producer, 0, "not to be committed");
-        let error = producer.commit(&[(partition.clone(), at(2, ""))]).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Abort, "{error}");
-        producer.abort().unwrap();
-        assert_eq!(other.committed(std::slice::from_ref(&partition)).unwrap(), [Some(at(1, ""))]);
-        if transactional {
-            assert!(!settled_contents(&broker, &topic).iter().any(|got| matches!(got, Got::Record(..))));
+            other.leave().unwrap();
+            zombie.leave().unwrap();
+            // After an abort as before it: it has left.
+            let error = producer.commit(&[(partition, at(3, ""))]).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::Abort, "{error}");
         }
-        other.leave().unwrap();
-        zombie.leave().unwrap();
-        // After an abort as before it: it has left.
-        let error = producer.commit(&[(partition, at(3, ""))]).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Abort, "{error}");
     }
 }
 
@@ -169,13 +174,14 @@ fn a_member_that_did_not_poll_in_time_cannot_commit_and_loses_its_partitions() {
 
 #[test]
 fn without_a_transaction_what_was_sent_is_there_after_the_commit() {
-    let Some(address) = address() else { return };
-    let broker = broker(&address);
-    let topic = topic(&broker, 1);
-    let (_member, mut producer) = writer(&broker, &topic, None);
-    send(&mut *producer, 0, "a");
-    producer.abort().unwrap();
-    send(&mut *producer, 0, "b");
-    producer.commit(&[]).unwrap();
-    assert_eq!(settled_contents(&broker, &topic), [got(0, "a"), got(1, "b"), Got::End(2)]);
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 1);
+        let (_member, mut producer) = writer(&*broker, &topic, None);
+        send(&mut *producer, 0, "a");
+        producer.abort().unwrap();
+        send(&mut *producer, 0, "b");
+        producer.commit(&[]).unwrap();
+        assert_eq!(settled_contents(&*broker, &topic), [got(0, "a"), got(1, "b"), Got::End(2)]);
+    }
 }
