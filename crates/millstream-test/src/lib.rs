@@ -2,5 +2,7 @@
 //! time moved by hand.
 
 mod driver;
+#[cfg(test)]
+mod tests;
 
 pub use driver::TopologyTestDriver;
