@@ -1,6 +1,6 @@
 //! Topologies and plans as text, compared with the files beside this one.
 //!
-//! `MILLSTREAM_GOLDEN=write cargo test -p millstream-tests --test golden` writes the files anew: look at the difference,
+//! `MILLSTREAM_TEST_GOLDEN=write cargo test -p millstream-tests --test golden` writes the files anew: look at the difference,
 //! as names in them are the names of topics and stores.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use millstream::topology::{Define, Plan, Topology};
 
 fn compare(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(file);
-    if std::env::var("MILLSTREAM_GOLDEN").is_ok_and(|value| value == "write") {
+    if std::env::var("MILLSTREAM_TEST_GOLDEN").is_ok_and(|value| value == "write") {
         std::fs::write(&path, text).unwrap();
     }
     let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));

@@ -11,6 +11,8 @@ use super::{Settings, SettingsError, file};
 
 /// What environment variables of settings begin with.
 const PREFIX: &str = "MILLSTREAM_";
+/// After the prefix: variables of the tests (`MILLSTREAM_TEST_BROKER`), which a service that runs in one may see.
+const NOT_SETTINGS: &str = "TEST_";
 
 /// Where settings come from, the later over the earlier.
 #[derive(Default)]
@@ -77,7 +79,7 @@ impl Sources {
         let mut layer = Layer::default();
         for (name, value) in &self.environment {
             let Some(path) = name.to_str().and_then(|name| name.strip_prefix(PREFIX)) else { continue };
-            if value.is_empty() {
+            if value.is_empty() || path.starts_with(NOT_SETTINGS) {
                 continue;
             }
             let origin = format!("{PREFIX}{path}");

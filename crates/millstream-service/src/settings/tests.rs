@@ -70,7 +70,12 @@ fn every_word_of_a_choice_is_a_value() {
 #[test]
 fn later_layers_win() {
     let yaml = "application_id: orders\nworkers: 2\nhttp:\n  host: 0.0.0.0\n  port: 1111\nlog: {level: warn}\n";
-    let variables = [("MILLSTREAM_HTTP__PORT", "2222"), ("MILLSTREAM_WORKERS", "3"), ("OTHER", "x")];
+    let variables = [
+        ("MILLSTREAM_HTTP__PORT", "2222"),
+        ("MILLSTREAM_WORKERS", "3"),
+        ("OTHER", "x"),
+        ("MILLSTREAM_TEST_BROKER", "kafka"),
+    ];
     let settings = load(yaml, &variables, &["http.port=3333"]);
     assert_eq!((settings.application_id.as_str(), settings.workers), ("orders", 3));
     assert_eq!((settings.http.host.as_str(), settings.http.port), ("0.0.0.0", 3333));

@@ -84,7 +84,14 @@ impl Instance {
             waker: self.waker_of(partition),
         });
         let assignments = assignments.collect();
-        let readers = self.member()?.assign(assignments)?;
+        let readers = match self.member()?.assign(assignments) {
+            Err(error) if error.kind == ErrorKind::Retry => {
+                tracing::warn!(%error, "the partitions are not read yet; trying again");
+                self.assigned = Some(partitions);
+                return Ok(());
+            }
+            readers => readers?,
+        };
         for ((partition, reader), start) in partitions.into_iter().zip(readers).zip(starts) {
             self.owned.insert(partition, Owned { reader: Some(reader), start: Some(start) });
         }
