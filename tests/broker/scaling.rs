@@ -116,3 +116,23 @@ fn state_comes_back_on_empty_machines() {
         assert!(findings.is_exactly_once(), "{findings:?}");
     }
 }
+
+/// A task that was given away and comes back finds its state parked: nothing was written to its changelogs meanwhile.
+#[test]
+fn a_task_that_comes_back_restores_nothing_that_it_had() {
+    for cluster in clusters() {
+        let application = Application::prepare(cluster, Guarantee::ExactlyOnce);
+        let first = application.start(0);
+        until("one instance with all tasks", || Ok(first.runs(TASKS))).unwrap();
+        let mut load = Load::new(&*application.broker, &application.workload).unwrap();
+        load.write_until(10_000).unwrap();
+        application.finish(10_000);
+        let second = application.start(1);
+        until("half of the tasks each", || Ok(first.runs(TASKS / 2) && second.runs(TASKS / 2))).unwrap();
+        assert!(second.sum(|worker| &worker.restored) > 0, "the other instance has no state to begin with");
+        second.stop().unwrap();
+        until("one instance with all tasks again", || Ok(first.runs(TASKS))).unwrap();
+        assert_eq!(first.sum(|worker| &worker.restored), 0);
+        first.stop().unwrap();
+    }
+}

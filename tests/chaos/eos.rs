@@ -64,6 +64,8 @@ enum Event {
 }
 
 const INSTANCES: usize = 3;
+/// How long a Kafka that was given is waited for.
+const BROKER_LIMIT: Duration = Duration::from_secs(10);
 /// Into how many parts the records between two events are written.
 const SLICES: u64 = 10;
 /// When the outputs have not changed for so long, no more are waited for.
@@ -80,8 +82,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let address = kafka.as_ref().map(|kafka| kafka.bootstrap_servers().to_owned());
     let address = address.or_else(|| arguments.bootstrap_servers.clone()).unwrap_or_default();
     let id = format!("chaos-{}-{}", std::process::id(), seed);
-    let broker: Arc<dyn Broker> =
-        Arc::new(KafkaBroker::new(settings(&address, arguments.manner.group_protocol(), &id))?);
+    let broker = KafkaBroker::new(settings(&address, arguments.manner.group_protocol(), &id))?;
+    broker.wait_until_up(BROKER_LIMIT, &mut |_| ())?;
+    let broker: Arc<dyn Broker> = Arc::new(broker);
     let workload = Workload(id.clone());
     workload.prepare(&*broker)?;
     let application = Application::new(Options::new(id.as_str(), "chaos"), workload.define())?;

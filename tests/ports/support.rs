@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, LazyLock, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use millstream::broker::{
     Assignment, Broker, CleanupPolicy, Committed, Fetched, GroupEvent, GroupMember, NewTopic, Outgoing,
@@ -13,9 +12,10 @@ use millstream::broker::{
 };
 use millstream::record::Headers;
 use millstream_kafka::{GroupProtocol, KafkaBroker, KafkaSettings};
-use millstream_local_kafka::{TestBroker, test_broker, test_brokers};
-use millstream_memory::{ClientSettings, MemoryBroker};
+use millstream_local_kafka::{TestBroker, test_broker};
+use millstream_memory::ClientSettings;
 use millstream_tests::cluster::Cluster;
+pub(crate) use millstream_tests::cluster::clusters;
 
 /// What hangs is a failure after this.
 const HANG: Duration = Duration::from_secs(60);
@@ -32,22 +32,6 @@ pub(crate) fn address() -> Option<String> {
     None
 }
 
-/// Every broker that the ports are tried on; a Kafka twice, once for each group protocol.
-pub(crate) fn clusters() -> Vec<Cluster> {
-    let mut clusters = Vec::new();
-    for broker in test_brokers() {
-        match broker {
-            TestBroker::Embedded => clusters.push(Cluster::Embedded(MemoryBroker::new())),
-            TestBroker::Kafka(address) => {
-                for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
-                    clusters.push(Cluster::Kafka { address: address.clone(), protocol });
-                }
-            }
-        }
-    }
-    clusters
-}
-
 /// A client of a group of its own.
 pub(crate) fn client(cluster: &Cluster) -> Arc<dyn Broker> {
     match cluster {
@@ -58,9 +42,7 @@ pub(crate) fn client(cluster: &Cluster) -> Arc<dyn Broker> {
 
 /// A name that nothing else has.
 pub(crate) fn unique(what: &str) -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    format!("ports-{what}-{now}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    millstream_tests::cluster::unique(&format!("ports-{what}"))
 }
 
 pub(crate) fn settings(address: &str, protocol: GroupProtocol) -> KafkaSettings {

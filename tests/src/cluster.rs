@@ -1,10 +1,13 @@
 //! A broker to run on, with what a client of it needs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use millstream::broker::Broker;
 use millstream_kafka::{GroupProtocol, KafkaBroker, KafkaSettings};
+use millstream_local_kafka::{TestBroker, test_brokers};
 use millstream_memory::{ClientSettings, MemoryBroker};
 
 /// A broker, and how its groups share out partitions.
@@ -19,6 +22,29 @@ pub enum Cluster {
         /// The protocol of groups.
         protocol: GroupProtocol,
     },
+}
+
+/// Every cluster that a suite runs on; a Kafka twice, once for each group protocol.
+pub fn clusters() -> Vec<Cluster> {
+    let mut clusters = Vec::new();
+    for broker in test_brokers() {
+        match broker {
+            TestBroker::Embedded => clusters.push(Cluster::Embedded(MemoryBroker::new())),
+            TestBroker::Kafka(address) => {
+                for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+                    clusters.push(Cluster::Kafka { address: address.clone(), protocol });
+                }
+            }
+        }
+    }
+    clusters
+}
+
+/// A name that no other test or run has.
+pub fn unique(what: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    format!("{what}-{since}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Cluster {
