@@ -7,7 +7,7 @@ use millstream::broker::{Broker, Waker};
 use millstream::worker::{Application, Guarantee, Instance, Options, Phase, Worker};
 use millstream_memory::{ClientSettings, MemoryBroker};
 use millstream_tests::check::{Findings, check};
-use millstream_tests::outside::OffsetsOutside;
+use millstream_tests::faults::{AbortedEvery, OffsetsOutside};
 use millstream_tests::workload::{Load, Workload};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -21,11 +21,19 @@ struct Stepped {
     workers: Vec<Worker>,
 }
 
+/// What the broker does beside what it should.
+#[derive(Clone, Copy)]
+enum Fault {
+    None,
+    OffsetsOutside,
+    /// Refuses commits, so that tasks go back and process again.
+    Aborts,
+}
+
 struct Simulation {
     cluster: MemoryBroker,
     application: Vec<Arc<Application>>,
-    /// Whether positions are committed outside of transactions.
-    outside: bool,
+    fault: Fault,
     instances: Vec<Option<Stepped>>,
     now: i64,
 }
@@ -37,8 +45,12 @@ fn settings() -> ClientSettings {
 impl Simulation {
     fn start(&mut self, index: usize) {
         let mut broker = self.cluster.client(settings());
-        if self.outside {
-            broker = Arc::new(OffsetsOutside { broker, pause: Duration::ZERO, fenced_every: Some(7) });
+        match self.fault {
+            Fault::None => {}
+            Fault::OffsetsOutside => {
+                broker = Arc::new(OffsetsOutside { broker, pause: Duration::ZERO, fenced_every: Some(7) });
+            }
+            Fault::Aborts => broker = Arc::new(AbortedEvery(broker, 3)),
         }
         let wakers: Vec<Waker> = (0..2).map(|_| Arc::new(|| ()) as Waker).collect();
         let (instance, seeds) = Instance::start(self.application[index].clone(), broker, wakers).unwrap();
@@ -70,7 +82,7 @@ impl Simulation {
     }
 }
 
-fn run(seed: u64, guarantee: Guarantee, outside: bool) -> Findings {
+fn run(seed: u64, guarantee: Guarantee, fault: Fault) -> Findings {
     let mut random = StdRng::seed_from_u64(seed);
     let cluster = MemoryBroker::new();
     let broker = cluster.client(settings());
@@ -85,7 +97,7 @@ fn run(seed: u64, guarantee: Guarantee, outside: bool) -> Findings {
     application[0].create_topics(&*broker, &plan).unwrap();
     let mut load = Load::new(&*broker, &workload).unwrap();
     let mut simulation =
-        Simulation { cluster, application, outside, instances: (0..INSTANCES).map(|_| None).collect(), now: 0 };
+        Simulation { cluster, application, fault, instances: (0..INSTANCES).map(|_| None).collect(), now: 0 };
 
     let mut written = 0;
     while written < RECORDS {
@@ -135,7 +147,7 @@ fn options(index: usize) -> Options {
 #[test]
 fn nothing_is_lost_or_doubled() {
     for seed in 0..40 {
-        let findings = run(seed, Guarantee::ExactlyOnce, false);
+        let findings = run(seed, Guarantee::ExactlyOnce, Fault::None);
         assert_eq!((findings.inputs, findings.outputs), (RECORDS, RECORDS), "seed {seed}: {findings:?}");
         assert!(findings.is_exactly_once(), "seed {seed}: {findings:?}");
     }
@@ -144,15 +156,25 @@ fn nothing_is_lost_or_doubled() {
 #[test]
 fn at_least_once_loses_nothing() {
     for seed in 0..20 {
-        let findings = run(seed, Guarantee::AtLeastOnce, false);
+        let findings = run(seed, Guarantee::AtLeastOnce, Fault::None);
         assert_eq!(findings.inputs, RECORDS, "seed {seed}: {findings:?}");
         assert!(findings.is_at_least_once(), "seed {seed}: {findings:?}");
+    }
+}
+
+/// Stores, positions and stream time go back as one, while the tasks stay where they are.
+#[test]
+fn commits_that_are_refused_change_nothing() {
+    for seed in 0..10 {
+        let findings = run(seed, Guarantee::ExactlyOnce, Fault::Aborts);
+        assert_eq!((findings.inputs, findings.outputs), (RECORDS, RECORDS), "seed {seed}: {findings:?}");
+        assert!(findings.is_exactly_once(), "seed {seed}: {findings:?}");
     }
 }
 
 /// The check notices what it is there for.
 #[test]
 fn positions_committed_outside_of_the_transaction_are_noticed() {
-    let findings = run(1, Guarantee::ExactlyOnce, true);
+    let findings = run(1, Guarantee::ExactlyOnce, Fault::OffsetsOutside);
     assert!(!findings.is_exactly_once(), "{findings:?}");
 }

@@ -10,7 +10,7 @@ use millstream::worker::{Application, Options};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 use millstream_service::run::{RunOptions, run as run_instance};
 use millstream_tests::cluster::settings;
-use millstream_tests::outside::OffsetsOutside;
+use millstream_tests::faults::OffsetsOutside;
 use millstream_tests::workload::Workload;
 
 /// What an instance and its workload are like.

@@ -2,6 +2,6 @@
 
 pub mod check;
 pub mod cluster;
-pub mod outside;
+pub mod faults;
 pub mod running;
 pub mod workload;

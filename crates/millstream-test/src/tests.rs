@@ -103,6 +103,9 @@ fn windows_go_on_after_a_restart_and_late_records_change_nothing() {
     driver.restart();
     assert_eq!(pipe(&mut driver, 3), [], "stream time came back, too");
     assert_eq!(pipe(&mut driver, 16), [(10, 3)]);
+    let changelog: Topic<Vec<u8>, Vec<u8>> = Topic::new("test-by-window-changelog", Bytes, Bytes);
+    let mut of_first_window = driver.entries(&changelog).into_iter().rev().filter(|(key, _)| key[1..9] == [0; 8]);
+    assert_eq!(of_first_window.next().map(|(_, row)| row), Some(None), "a window that is over leaves a tombstone");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! A broker that breaks exactly once, to see that the checks notice: positions are committed outside of the transaction,
-//! before it.
+//! Brokers with faults. One breaks exactly once, to see that the checks notice: positions are committed outside of the
+//! transaction, before it. The other refuses commits, which must change nothing in the end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,9 @@ pub struct OffsetsOutside {
     pub fenced_every: Option<u32>,
 }
 
+/// Refuses some commits, as a broker does that asks for an abort: of so many of a producer the last one.
+pub struct AbortedEvery(pub Arc<dyn Broker>, pub u32);
+
 impl Broker for OffsetsOutside {
     fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicDescription>>, BrokerError> {
         self.broker.describe(topics)
@@ -37,7 +40,8 @@ impl Broker for OffsetsOutside {
     }
 
     fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError> {
-        Ok(Box::new(Member { member: self.broker.join(topics)?, pause: self.pause, fenced_every: self.fenced_every }))
+        let fault = Fault::Outside { pause: self.pause, fenced_every: self.fenced_every };
+        Ok(Box::new(Member { member: self.broker.join(topics)?, fault }))
     }
 
     fn reader(&self, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
@@ -49,10 +53,46 @@ impl Broker for OffsetsOutside {
     }
 }
 
+impl Broker for AbortedEvery {
+    fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicDescription>>, BrokerError> {
+        self.0.describe(topics)
+    }
+
+    fn create(&self, topics: &[NewTopic]) -> Result<(), BrokerError> {
+        self.0.create(topics)
+    }
+
+    fn delete_records(&self, before: &[(TopicPartition, i64)]) -> Result<(), BrokerError> {
+        self.0.delete_records(before)
+    }
+
+    fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
+        self.0.end_offsets(partitions)
+    }
+
+    fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError> {
+        let fault = Fault::Abort { every: self.1 };
+        Ok(Box::new(Member { member: self.0.join(topics)?, fault }))
+    }
+
+    fn reader(&self, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
+        self.0.reader(assignment)
+    }
+
+    fn producer(&self, topics: &[Arc<str>]) -> Result<Box<dyn Producer>, BrokerError> {
+        self.0.producer(topics)
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Fault {
+    Outside { pause: Duration, fenced_every: Option<u32> },
+    Abort { every: u32 },
+}
+
 struct Member {
     member: Box<dyn GroupMember>,
-    pause: Duration,
-    fenced_every: Option<u32>,
+    fault: Fault,
 }
 
 impl GroupMember for Member {
@@ -79,8 +119,7 @@ impl GroupMember for Member {
     ) -> Result<Box<dyn Producer>, BrokerError> {
         let records = self.member.producer(transactional_id, topics)?;
         let positions = self.member.producer(None, topics)?;
-        let (pause, fenced_every) = (self.pause, self.fenced_every);
-        Ok(Box::new(Split { records, positions, pause, fenced_every, commits: 0 }))
+        Ok(Box::new(Split { records, positions, fault: self.fault, commits: 0 }))
     }
 
     fn leave(self: Box<Self>) -> Result<(), BrokerError> {
@@ -91,8 +130,7 @@ impl GroupMember for Member {
 struct Split {
     records: Box<dyn Producer>,
     positions: Box<dyn Producer>,
-    pause: Duration,
-    fenced_every: Option<u32>,
+    fault: Fault,
     commits: u32,
 }
 
@@ -110,13 +148,22 @@ impl Producer for Split {
     }
 
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), BrokerError> {
-        self.positions.commit(offsets)?;
         self.commits += 1;
-        if self.fenced_every.is_some_and(|every| self.commits.is_multiple_of(every)) {
-            return Err(BrokerError::new(ErrorKind::Fenced, "fenced between the positions and the transaction"));
+        match self.fault {
+            Fault::Abort { every } if self.commits.is_multiple_of(every) => {
+                Err(BrokerError::new(ErrorKind::Abort, "this commit is refused"))
+            }
+            Fault::Abort { .. } => self.records.commit(offsets),
+            Fault::Outside { pause, fenced_every } => {
+                self.positions.commit(offsets)?;
+                if fenced_every.is_some_and(|every| self.commits.is_multiple_of(every)) {
+                    let message = "fenced between the positions and the transaction";
+                    return Err(BrokerError::new(ErrorKind::Fenced, message));
+                }
+                std::thread::sleep(pause);
+                self.records.commit(&[])
+            }
         }
-        std::thread::sleep(self.pause);
-        self.records.commit(&[])
     }
 
     fn abort(&mut self) -> Result<(), BrokerError> {
