@@ -49,7 +49,7 @@ fn at_least_once_loses_nothing_over_kills() {
 /// The check notices what it is there for.
 #[test]
 fn offsets_committed_outside_of_the_transaction_are_noticed() {
-    let Some((ok, report)) = chaos(&["--records", "40000", "--kills", "6", "--offsets-outside"]) else { return };
+    let Some((ok, report)) = chaos(&["--records", "40000", "--kills", "4", "--offsets-outside"]) else { return };
     assert!(!ok && report["ok"] == false, "{report}");
     assert!(report["lost"].as_u64().unwrap() > 0, "{report}");
 }

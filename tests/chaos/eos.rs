@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
-use millstream::broker::Broker;
+use millstream::broker::{Broker, TopicPartition};
 use millstream::worker::{Application, Options};
 use millstream_kafka::KafkaBroker;
 use millstream_local_kafka::LocalKafka;
 use millstream_tests::check::{Findings, check};
 use millstream_tests::cluster::settings;
-use millstream_tests::workload::{Load, Workload};
+use millstream_tests::workload::{Load, PARTITIONS, Workload};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -103,6 +103,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         let pause = Duration::from_millis(random.random_range(30..300));
         for slice in 1..=SLICES {
             load.write_until(arguments.records * (index as u64 * SLICES + slice) / parts)?;
+            // The control must be killed while it commits, and not while the group still settles after the last kill.
+            if slice == 1 && arguments.manner.offsets_outside {
+                wait_for_outputs(&*broker, &workload)?;
+            }
             std::thread::sleep(pause);
         }
         match event {
@@ -179,6 +183,22 @@ impl Instances {
         std::fs::remove_dir_all(&self.logs)?;
         Ok(slowest)
     }
+}
+
+/// Waits until more outputs come than there are.
+fn wait_for_outputs(broker: &dyn Broker, workload: &Workload) -> Result<()> {
+    let counts = workload.counts();
+    let partitions: Vec<TopicPartition> =
+        (0..PARTITIONS).map(|partition| TopicPartition::new(counts.name(), partition)).collect();
+    let since = Instant::now();
+    let before = broker.end_offsets(&partitions)?;
+    while broker.end_offsets(&partitions)? == before {
+        if since.elapsed() > QUIET {
+            bail!("no output came for {QUIET:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Waits until nothing is lost, or until nothing more comes.

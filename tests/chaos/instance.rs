@@ -75,8 +75,9 @@ pub(crate) struct Arguments {
     pub(crate) instance: usize,
 }
 
-/// How long the transaction is held back when offsets are committed outside of it.
-const PAUSE: Duration = Duration::from_millis(200);
+/// How long the transaction is held back when offsets are committed outside of it: most of a worker's time, so that a kill
+/// falls into it.
+const PAUSE: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
