@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -66,15 +67,16 @@ impl Collector for Workers {
 /// A worker's numbers at one moment.
 struct Sample {
     counts: [u64; COUNTERS.len()],
+    /// Late records, by node.
+    late: BTreeMap<Arc<str>, u64>,
     moved_at: i64,
     tasks: Vec<TaskStatus>,
 }
 
 /// The counters in the order of [`Sample::counts`].
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 5] = [
     ("millstream_records_consumed_total", "Records processed."),
     ("millstream_records_produced_total", "Records sent, those to changelogs included."),
-    ("millstream_records_late_total", "Records that came too late for their window."),
     ("millstream_records_restored_total", "Records read from changelogs."),
     ("millstream_commits_total", "Commits that went through."),
     ("millstream_aborts_total", "Times that tasks went back to their last commit."),
@@ -82,9 +84,10 @@ const COUNTERS: [(&str, &str); 6] = [
 
 impl Sample {
     fn of(worker: &WorkerStatus) -> Self {
-        let WorkerStatus { consumed, produced, late, restored, commits, aborts, moved_at, .. } = worker;
+        let WorkerStatus { consumed, produced, restored, commits, aborts, moved_at, .. } = worker;
         Sample {
-            counts: [consumed, produced, late, restored, commits, aborts].map(|count| count.load(Ordering::Relaxed)),
+            counts: [consumed, produced, restored, commits, aborts].map(|count| count.load(Ordering::Relaxed)),
+            late: worker.late(),
             moved_at: moved_at.load(Ordering::Relaxed),
             tasks: worker.tasks(),
         }
@@ -119,6 +122,19 @@ fn of_workers(samples: &[Sample]) -> Vec<MetricFamily> {
             family(name, help, MetricType::COUNTER, metrics.collect())
         })
         .collect();
+    let late: Vec<_> = workers()
+        .flat_map(|(labels, sample)| {
+            sample.late.iter().map(move |(node, late)| {
+                let labels = labels.iter().cloned().chain([pair("node", node.to_string())]).collect();
+                count(*late, labels)
+            })
+        })
+        .collect();
+    // A family without any metric cannot be written.
+    if !late.is_empty() {
+        let help = "Records that came too late for the windows of a node.";
+        families.push(family("millstream_records_late_total", help, MetricType::COUNTER, late));
+    }
     let tasks = workers().flat_map(|(labels, sample)| {
         [("restoring", false), ("running", true)].map(|(state, is_running)| {
             let labels = labels.iter().cloned().chain([pair("state", state.to_owned())]).collect();
@@ -196,6 +212,7 @@ mod tests {
         let worker = &health.workers()[1];
         worker.consumed.store(1_234_567, Ordering::Relaxed);
         worker.aborts.store(2, Ordering::Relaxed);
+        worker.add_late(&"windowed-by-3".into(), 4);
         worker.moved_at.store(1_700_000_000_500, Ordering::Relaxed);
         let text = metrics.text().unwrap();
         assert!(text.contains(&info), "{text}");
@@ -204,7 +221,7 @@ mod tests {
             "millstream_records_consumed_total{worker=\"0\"} 0",
             "millstream_records_consumed_total{worker=\"1\"} 1234567",
             "millstream_records_produced_total{worker=\"1\"} 0",
-            "millstream_records_late_total{worker=\"1\"} 0",
+            "millstream_records_late_total{worker=\"1\",node=\"windowed-by-3\"} 4",
             "millstream_records_restored_total{worker=\"1\"} 0",
             "millstream_commits_total{worker=\"1\"} 0",
             "millstream_aborts_total{worker=\"1\"} 2",
@@ -223,6 +240,7 @@ mod tests {
         let task = |partition, state| TaskStatus { id: TaskId { sub_topology: 0, partition }, state };
         let sample = Sample {
             counts: [0; COUNTERS.len()],
+            late: BTreeMap::new(),
             moved_at: 0,
             tasks: vec![
                 task(0, TaskState::Running),

@@ -5,7 +5,7 @@
 //! keeps state in typed [stores](state), and commits what was read, changed and written as one.
 //!
 //! The modules use each other one way only, each those before it:
-//! record, window, serde, topic, partitioner, broker (ports), client, state, processor, topology, dsl, task, worker.
+//! record, time, window, serde, topic, partitioner, broker (ports), client, state, processor, topology, dsl, task, worker.
 
 pub mod broker;
 pub mod client;
@@ -16,6 +16,7 @@ pub mod record;
 pub mod serde;
 pub mod state;
 pub mod task;
+pub mod time;
 pub mod topic;
 pub mod topology;
 pub mod window;
@@ -28,6 +29,7 @@ pub mod prelude {
     pub use crate::record::{Headers, Record, Timestamp};
     pub use crate::serde::{Be32, Be64, Bytes, F32, F64, Json, Nullable, Serde, TimeWindowed, Unit, Utf8};
     pub use crate::state::{KeyValueStore, Store};
+    pub use crate::time::Watermark;
     pub use crate::topic::Topic;
     pub use crate::window::{TimeWindows, Window, Windowed};
 }

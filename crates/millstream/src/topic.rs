@@ -2,19 +2,44 @@
 
 use std::sync::Arc;
 
+use crate::record::Timestamp;
 use crate::serde::Serde;
+use crate::time::Watermark;
 
 /// A topic's name, and how its keys and values are written.
 pub struct Topic<K, V> {
     pub(crate) name: Arc<str>,
     pub(crate) key: Arc<dyn Serde<K>>,
     pub(crate) value: Arc<dyn Serde<V>>,
+    pub(crate) timestamp: Option<Arc<TimestampExtractor<K, V>>>,
+    pub(crate) watermark: Option<Watermark<K, V>>,
 }
+
+/// Reads a record's event time (ms) out of its key and value; the third is what Kafka says.
+pub(crate) type TimestampExtractor<K, V> = dyn Fn(&K, &V, Timestamp) -> Timestamp + Send + Sync;
 
 impl<K, V> Topic<K, V> {
     /// The topic `name`, its keys written by `key` and its values by `value`.
     pub fn new(name: impl Into<Arc<str>>, key: impl Serde<K>, value: impl Serde<V>) -> Self {
-        Topic { name: name.into(), key: Arc::new(key), value: Arc::new(value) }
+        let (key, value) = (Arc::new(key), Arc::new(value));
+        Topic { name: name.into(), key, value, timestamp: None, watermark: None }
+    }
+
+    /// The same topic, whose records' event times (ms) are read out of key and value; the third that `extractor` gets is
+    /// Kafka's timestamp. A record with a null value, where the topic is read as a table, keeps Kafka's. A task with several
+    /// inputs reads such records twice, as it must know their times to choose among them.
+    pub fn timestamp_extractor(
+        mut self,
+        extractor: impl Fn(&K, &V, Timestamp) -> Timestamp + Send + Sync + 'static,
+    ) -> Self {
+        self.timestamp = Some(Arc::new(extractor));
+        self
+    }
+
+    /// The same topic, read with another promise about what is still to come than [`Watermark::monotonic`].
+    pub fn watermark(mut self, watermark: Watermark<K, V>) -> Self {
+        self.watermark = Some(watermark);
+        self
     }
 
     /// The topic's name.
@@ -35,6 +60,12 @@ impl<K, V> Topic<K, V> {
 
 impl<K, V> Clone for Topic<K, V> {
     fn clone(&self) -> Self {
-        Topic { name: self.name.clone(), key: self.key.clone(), value: self.value.clone() }
+        Topic {
+            name: self.name.clone(),
+            key: self.key.clone(),
+            value: self.value.clone(),
+            timestamp: self.timestamp.clone(),
+            watermark: self.watermark.clone(),
+        }
     }
 }

@@ -7,6 +7,7 @@ mod builder;
 mod change;
 mod group;
 mod join;
+mod late;
 mod process;
 mod sink;
 mod split;

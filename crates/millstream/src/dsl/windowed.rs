@@ -1,5 +1,6 @@
 use std::hash::Hash;
 
+use super::late::Late;
 use super::{Change, GroupedStream, Stream, Table};
 use crate::processor::Tee;
 use crate::record::Record;
@@ -9,10 +10,11 @@ use crate::window::{TimeWindows, Windowed};
 /// A grouped stream whose keys are aggregated for each window on its own.
 ///
 /// A record that comes when its window is closed (stream time has reached the window's end plus the grace) changes
-/// nothing, and is counted as late.
+/// nothing: it is counted as late for this node, and goes to [`WindowedStream::late`].
 pub struct WindowedStream<K, V> {
     stream: Stream<K, V>,
     windows: TimeWindows,
+    late: Late<K, V>,
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
@@ -36,11 +38,34 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
     /// ```
     pub fn windowed_by(&self, windows: TimeWindows) -> WindowedStream<K, V> {
         let stream = self.stream.then("windowed-by", false, |context, record, children| children.push(context, record));
-        WindowedStream { stream, windows }
+        let late = Late::of(stream.node);
+        WindowedStream { stream, windows, late }
     }
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V> {
+    /// The records that came too late for every window of theirs, as they were.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # use std::time::Duration;
+    /// # let (input, late) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("late", Utf8, Be64));
+    /// # let (i, l) = (input.clone(), late.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let windowed = b.stream(&i).group_by_key().windowed_by(TimeWindows::tumbling(Duration::from_millis(10)));
+    ///     windowed.count(Store::new("counts", Utf8, Be64));
+    ///     windowed.late().to(&l)
+    /// });
+    /// for (value, timestamp) in [(1, 1), (2, 12), (3, 9)] {
+    ///     driver.pipe(&input, "a".to_string(), value, timestamp);
+    /// }
+    /// assert_eq!(driver.values(&late), [3]);
+    /// ```
+    pub fn late(&self) -> Stream<K, V> {
+        self.late.stream(&self.stream.builder, self.stream.key_changed)
+    }
+
     /// Counts the records of each key and window. See [`GroupedStream::windowed_by`] for an example.
     pub fn count(&self, store: Store<K, i64>) -> Table<Windowed<K>, i64> {
         self.fold("windowed-count", store, |_, _, count| *count.get_or_insert(0) += 1)
@@ -113,18 +138,17 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V> {
         store: Store<K, A>,
         step: impl Fn(&K, V, &mut Option<A>) + 'static,
     ) -> Table<Windowed<K>, A> {
-        let (builder, windows) = (&self.stream.builder, self.windows);
+        let (builder, windows, late) = (&self.stream.builder, self.windows, self.late.clone());
         let id = builder.graph.borrow_mut().store(&store.name);
         let store = WindowStore::new(id, store, windows);
         builder.graph.borrow_mut().set_store(id, store.erased());
         let changes =
             self.stream.then(operator, false, move |context, record, children: &Tee<Windowed<K>, Change<A>>| {
-                let Record { key, value, timestamp, headers } = record;
-                let window = windows.window_at(timestamp);
+                let window = windows.window_at(record.timestamp);
                 if windows.is_closed(window, context.stream_time()) {
-                    context.output.late += 1;
-                    return Ok(());
+                    return late.push(context, record);
                 }
+                let Record { key, value, timestamp, headers } = record;
                 let (change, timestamp) = store.update(&key, window, |aggregate, time| {
                     let old = aggregate.clone();
                     step(&key, value, aggregate);

@@ -1,5 +1,6 @@
 use super::{Output, ProcessError, Tee};
 use crate::record::{Record, Timestamp};
+use crate::time::Clock;
 
 /// Where the record that is being processed came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,14 +17,15 @@ pub struct Origin<'a> {
 pub struct Context<'a> {
     pub(crate) output: &'a mut Output,
     pub(crate) origin: Option<Origin<'a>>,
-    pub(crate) stream_time: Timestamp,
+    pub(crate) clock: &'a Clock,
     pub(crate) wall_clock: Timestamp,
 }
 
 impl Context<'_> {
-    /// The largest timestamp (ms) that the task has seen, this record's included; `i64::MIN` before the first.
+    /// The event time (ms) that the task has come to, this record's included; `i64::MIN` before the first. Windows close and
+    /// timers fire by it.
     pub fn stream_time(&self) -> Timestamp {
-        self.stream_time
+        self.clock.now()
     }
 
     /// The machine's time in ms, as of the last batch of records.

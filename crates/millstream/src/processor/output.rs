@@ -11,13 +11,28 @@ pub(crate) struct Output {
     value: Vec<u8>,
     /// How many records were sent, changelogs included.
     pub(crate) sent: u64,
-    /// How many records came too late for their window.
-    pub(crate) late: u64,
+    /// How many records came too late, by the number of their node.
+    late: Vec<u64>,
 }
 
 impl Output {
     pub(crate) fn new(producer: Box<dyn Producer>) -> Self {
-        Output { producer, key: Vec::new(), value: Vec::new(), sent: 0, late: 0 }
+        Output { producer, key: Vec::new(), value: Vec::new(), sent: 0, late: Vec::new() }
+    }
+
+    /// Counts a record that came too late for the node of this number.
+    pub(crate) fn count_late(&mut self, node: usize) {
+        if self.late.len() <= node {
+            self.late.resize(node + 1, 0);
+        }
+        self.late[node] += 1;
+    }
+
+    /// How many records came too late since the last call, for each node that had some.
+    pub(crate) fn take_late(&mut self) -> Vec<(usize, u64)> {
+        let counted = self.late.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect();
+        self.late.clear();
+        counted
     }
 
     /// Encodes a record (`None` as null) and sends it to the partition that `choose` says, given the key's bytes and the

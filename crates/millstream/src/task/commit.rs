@@ -1,6 +1,7 @@
 use super::{Task, TaskError, committed_stream_time};
 use crate::broker::{BrokerError, Committed, ErrorKind, TopicPartition};
-use crate::processor::Output;
+use crate::processor::{Context, Output};
+use crate::record::Timestamp;
 use crate::state::FlushError;
 
 impl Task {
@@ -12,17 +13,26 @@ impl Task {
         self.inputs.iter().any(|input| input.to_commit().is_some()).then_some(false)
     }
 
-    /// Writes the rows that changed to the changelogs, each once, and adds the positions to commit to `offsets`.
+    /// Has operators push what they held back until now, writes the rows that changed to the changelogs, each once, and adds
+    /// the positions to commit to `offsets`.
     pub(crate) fn prepare_commit(
         &self,
         output: &mut Output,
+        wall_clock: Timestamp,
         offsets: &mut Vec<(TopicPartition, Committed)>,
     ) -> Result<(), TaskError> {
+        if self.dirty {
+            for hook in &self.graph.commit_hooks {
+                let mut context = Context { output, origin: None, clock: &self.graph.clock, wall_clock };
+                (hook.call)(&mut context)
+                    .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
+            }
+        }
         for store in &self.graph.stores {
             let mut write = |key: &[u8], value: Option<&[u8]>, timestamp| {
                 output.send_row(store.changelog, self.id.partition, key, value, timestamp)
             };
-            store.store.flush(self.stream_time, &mut write).map_err(|error| match error {
+            store.store.flush(self.graph.clock.now(), &mut write).map_err(|error| match error {
                 FlushError::Broker(error) => error,
                 FlushError::Serde(error) => BrokerError::new(
                     ErrorKind::Fatal,
@@ -40,7 +50,7 @@ impl Task {
     /// The commit went through: the values before are forgotten.
     pub(crate) fn note_committed(&mut self) {
         for store in &self.graph.stores {
-            store.store.commit(self.stream_time);
+            store.store.commit(self.graph.clock.now());
         }
         for input in &mut self.inputs {
             input.note_committed();
@@ -58,7 +68,7 @@ impl Task {
         for input in &mut self.inputs {
             input.rollback()?;
         }
-        self.stream_time = committed_stream_time(&self.inputs);
+        self.graph.clock.reset(committed_stream_time(&self.inputs));
         self.schedule();
         Ok(())
     }

@@ -55,7 +55,6 @@ pub(crate) struct Task {
     /// Records read from changelogs since the task was opened, and how many offsets there were to read.
     restored: u64,
     to_restore: u64,
-    stream_time: Timestamp,
     /// For each punctuator, when it is due next.
     due: Vec<Timestamp>,
     /// Whether stores or outputs may have changed since the last commit.
@@ -77,21 +76,11 @@ impl Task {
     /// A task at the positions of its inputs; `restoring` are the stores to be completed first.
     pub(crate) fn new(id: TaskId, graph: TaskGraph, inputs: Vec<OpenInput>, restoring: Vec<StoreRestore>) -> Self {
         let inputs: Vec<Input> = inputs.into_iter().map(Input::new).collect();
-        let stream_time = committed_stream_time(&inputs);
+        graph.clock.reset(committed_stream_time(&inputs));
         let to_restore = restoring.iter().map(StoreRestore::remaining).sum();
         let due = vec![0; graph.punctuators.len()];
-        let mut task = Task {
-            id,
-            graph,
-            inputs,
-            restoring,
-            restored: 0,
-            to_restore,
-            stream_time,
-            due,
-            dirty: false,
-            idle_since: None,
-        };
+        let mut task =
+            Task { id, graph, inputs, restoring, restored: 0, to_restore, due, dirty: false, idle_since: None };
         task.schedule();
         task
     }

@@ -1,6 +1,7 @@
 use super::{Task, TaskError};
 use crate::processor::{Context, Output, PunctuationType};
 use crate::record::Timestamp;
+use crate::topology::Punctuate;
 
 impl Task {
     /// Sets when each punctuator is due. `MIN` is a punctuator whose clock is not known yet: its first time only sets
@@ -8,28 +9,29 @@ impl Task {
     pub(super) fn schedule(&mut self) {
         for (due, punctuator) in self.due.iter_mut().zip(&self.graph.punctuators) {
             *due = match punctuator.punctuation.kind {
-                PunctuationType::StreamTime if self.stream_time != Timestamp::MIN => {
-                    punctuator.punctuation.next_after(self.stream_time)
+                PunctuationType::StreamTime if self.graph.clock.now() != Timestamp::MIN => {
+                    punctuator.punctuation.next_after(self.graph.clock.now())
                 }
                 _ => Timestamp::MIN,
             };
         }
     }
 
+    /// Calls what is due by the task's time.
     pub(super) fn punctuate_stream_time(
         &mut self,
         output: &mut Output,
         wall_clock: Timestamp,
     ) -> Result<(), TaskError> {
-        if self.graph.punctuators.is_empty() {
+        if self.graph.punctuators.is_empty() && self.graph.alarms.is_empty() {
             return Ok(());
         }
-        self.punctuate(PunctuationType::StreamTime, self.stream_time, output, wall_clock)
+        self.punctuate(PunctuationType::StreamTime, self.graph.clock.now(), output, wall_clock)
     }
 
-    /// Calls the punctuators by the machine's clock that are due.
+    /// Calls what is due by the machine's clock.
     pub(crate) fn punctuate_wall_clock(&mut self, output: &mut Output, now: Timestamp) -> Result<(), TaskError> {
-        if self.graph.punctuators.is_empty() {
+        if self.graph.punctuators.is_empty() && self.graph.alarms.is_empty() {
             return Ok(());
         }
         self.punctuate(PunctuationType::WallClock, now, output, now)
@@ -42,19 +44,27 @@ impl Task {
         output: &mut Output,
         wall_clock: Timestamp,
     ) -> Result<(), TaskError> {
-        for (due, punctuator) in self.due.iter_mut().zip(&self.graph.punctuators) {
+        let graph = &self.graph;
+        let mut call = |call: &Punctuate| {
+            let mut context = Context { output: &mut *output, origin: None, clock: &graph.clock, wall_clock };
+            call(&mut context, time).map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))
+        };
+        for (due, punctuator) in self.due.iter_mut().zip(&graph.punctuators) {
             if punctuator.punctuation.kind != kind || *due > time {
                 continue;
             }
             let first = *due == Timestamp::MIN;
             *due = punctuator.punctuation.next_after(time);
-            if first {
-                continue;
+            if !first {
+                self.dirty = true;
+                call(&punctuator.call)?;
             }
-            self.dirty = true;
-            let mut context = Context { output, origin: None, stream_time: self.stream_time, wall_clock };
-            (punctuator.call)(&mut context, time)
-                .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
+        }
+        for alarm in &graph.alarms {
+            if alarm.clock == kind && (alarm.due)() <= time {
+                self.dirty = true;
+                call(&alarm.call)?;
+            }
         }
         Ok(())
     }

@@ -112,10 +112,10 @@ impl Task {
     ) -> Result<(), TaskError> {
         let (offset, timestamp) = (message.offset, message.timestamp);
         self.dirty = true;
-        self.stream_time = self.stream_time.max(timestamp);
+        self.graph.clock.advance_sources(timestamp);
         let partition = &self.inputs[index].partition;
         let origin = Some(Origin { topic: &partition.topic, partition: partition.partition, offset });
-        let mut context = Context { output, origin, stream_time: self.stream_time, wall_clock };
+        let mut context = Context { output, origin, clock: &self.graph.clock, wall_clock };
         (self.graph.sources[index].feed)(&mut context, message)
             .map_err(|error| TaskError::from_process(error, partition, Some(offset)))?;
         self.inputs[index].note_processed(offset, timestamp);

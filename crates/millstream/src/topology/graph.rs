@@ -2,9 +2,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::broker::{Message, TopicId};
-use crate::processor::{Context, ProcessError, Punctuation};
+use crate::processor::{Context, ProcessError, Punctuation, PunctuationType};
 use crate::record::Timestamp;
 use crate::state::{StateStore, StoreId};
+use crate::time::Clock;
 use crate::topology::Repartition;
 
 /// A node's number, in the order in which nodes are made.
@@ -17,6 +18,9 @@ pub(crate) type Feed = Box<dyn Fn(&mut Context<'_>, Message<'_>) -> Result<(), P
 /// Tells a processor that its time has come.
 pub(crate) type Punctuate = Box<dyn Fn(&mut Context<'_>, Timestamp) -> Result<(), ProcessError>>;
 
+/// Asks an operator to push what it held back until the commit.
+pub(crate) type BeforeCommit = Box<dyn Fn(&mut Context<'_>) -> Result<(), ProcessError>>;
+
 /// A topology while it is built: what describes it, and what runs it.
 pub(crate) struct Graph {
     pub(crate) application_id: Arc<str>,
@@ -24,6 +28,10 @@ pub(crate) struct Graph {
     pub(crate) sources: Vec<Source>,
     pub(crate) stores: Vec<StoreEntry>,
     pub(crate) punctuators: Vec<Punctuator>,
+    pub(crate) alarms: Vec<Alarm>,
+    pub(crate) commit_hooks: Vec<CommitHook>,
+    /// The event time of the task that the graph is built for.
+    pub(crate) clock: Clock,
     pub(crate) repartitions: Vec<Repartition>,
     /// All topics written to; the index is the `TopicId`.
     pub(crate) topics: Vec<Arc<str>>,
@@ -34,6 +42,10 @@ pub(crate) struct NodeEntry {
     pub(crate) name: Arc<str>,
     pub(crate) kind: NodeKind,
     pub(crate) parents: Vec<NodeId>,
+    /// Whether what the node does depends on event time beyond the record's own timestamp.
+    pub(crate) uses_time: bool,
+    /// How far, in ms, what the node pushes may be behind the task's time: it holds records back until a window is over.
+    pub(crate) holds_ms: i64,
 }
 
 pub(crate) enum NodeKind {
@@ -64,6 +76,24 @@ pub(crate) struct Punctuator {
     pub(crate) call: Punctuate,
 }
 
+/// Calls a node when a time has come that its stores say: the end of a window, a timer.
+pub(crate) struct Alarm {
+    pub(crate) node: NodeId,
+    /// The clock that counts.
+    pub(crate) clock: PunctuationType,
+    /// When the node is to be called next, read from its stores, so that an abort or a restore need not set it; `MAX` for
+    /// not at all.
+    pub(crate) due: Box<dyn Fn() -> Timestamp>,
+    /// Gets the time that has come; afterwards nothing is due up to it.
+    pub(crate) call: Punctuate,
+}
+
+/// Calls a node before each commit that has something to commit.
+pub(crate) struct CommitHook {
+    pub(crate) node: NodeId,
+    pub(crate) call: BeforeCommit,
+}
+
 impl Graph {
     pub(crate) fn new(application_id: &str) -> Self {
         Graph {
@@ -72,6 +102,9 @@ impl Graph {
             sources: Vec::new(),
             stores: Vec::new(),
             punctuators: Vec::new(),
+            alarms: Vec::new(),
+            commit_hooks: Vec::new(),
+            clock: Clock::default(),
             repartitions: Vec::new(),
             topics: Vec::new(),
             errors: Vec::new(),
@@ -99,7 +132,8 @@ impl Graph {
                 _ => format!("two processors are named {name}; each name is given once"),
             });
         }
-        self.nodes.push(NodeEntry { name, kind, parents: parents.to_vec() });
+        let parents = parents.to_vec();
+        self.nodes.push(NodeEntry { name, kind, parents, uses_time: false, holds_ms: 0 });
         NodeId(self.nodes.len() - 1)
     }
 
@@ -141,6 +175,37 @@ impl Graph {
 
     pub(crate) fn connect(&mut self, store: StoreId, node: NodeId) {
         self.stores[store.0].nodes.push(node);
+    }
+
+    /// Says that a node depends on event time, and how far behind it, in ms, what it pushes may be.
+    pub(crate) fn uses_time(&mut self, node: NodeId, holds_ms: i64) {
+        let node = &mut self.nodes[node.0];
+        node.uses_time = true;
+        node.holds_ms = node.holds_ms.max(holds_ms);
+    }
+
+    /// Has `call` called when `due` has come by the clock; see [`Alarm`]. An error is said to be the node's.
+    pub(crate) fn alarm(
+        &mut self,
+        node: NodeId,
+        clock: PunctuationType,
+        due: impl Fn() -> Timestamp + 'static,
+        call: impl Fn(&mut Context<'_>, Timestamp) -> Result<(), ProcessError> + 'static,
+    ) {
+        let name = self.name(node);
+        let call = move |context: &mut Context<'_>, time| call(context, time).map_err(|error| error.at(&name));
+        self.alarms.push(Alarm { node, clock, due: Box::new(due), call: Box::new(call) });
+    }
+
+    /// Has `call` called before each commit, to push what was held back since the last one.
+    pub(crate) fn before_commit(
+        &mut self,
+        node: NodeId,
+        call: impl Fn(&mut Context<'_>) -> Result<(), ProcessError> + 'static,
+    ) {
+        let name = self.name(node);
+        let call = move |context: &mut Context<'_>| call(context).map_err(|error| error.at(&name));
+        self.commit_hooks.push(CommitHook { node, call: Box::new(call) });
     }
 
     pub(crate) fn name(&self, node: NodeId) -> Arc<str> {

@@ -9,7 +9,7 @@ mod split;
 pub use builder::TopologyBuilder;
 pub use plan::{InternalTopic, Plan};
 
-pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator};
+pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuate, Punctuator};
 pub(crate) use split::TaskGraph;
 
 use std::rc::Rc;
@@ -29,6 +29,8 @@ pub struct Topology {
     pub repartitions: Vec<Repartition>,
     /// All topics that are written to, by their dense ids.
     pub(crate) topics: Vec<Arc<str>>,
+    /// The names of all nodes, by their numbers.
+    pub(crate) node_names: Vec<Arc<str>>,
 }
 
 /// A part of a topology joined to the others only through topics.

@@ -1,10 +1,11 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::graph::{Graph, NodeKind, Punctuator, Source, StoreEntry};
+use super::graph::{Alarm, CommitHook, Graph, NodeKind, Punctuator, Source, StoreEntry};
 use super::{Define, Node, StoreDescription, SubTopology, Topology, TopologyBuilder};
 use crate::broker::TopicId;
 use crate::state::StateStore;
+use crate::time::Clock;
 
 /// The graph of one task: one sub-topology, with stores of its own.
 pub(crate) struct TaskGraph {
@@ -13,6 +14,10 @@ pub(crate) struct TaskGraph {
     /// In the order of [`SubTopology::stores`].
     pub(crate) stores: Vec<TaskStore>,
     pub(crate) punctuators: Vec<Punctuator>,
+    pub(crate) alarms: Vec<Alarm>,
+    pub(crate) commit_hooks: Vec<CommitHook>,
+    /// Shared with the nodes and the stores.
+    pub(crate) clock: Clock,
 }
 
 pub(crate) struct TaskStore {
@@ -41,6 +46,9 @@ impl TaskGraph {
                 .collect(),
             sources: graph.sources.into_iter().filter(|source| of_node[source.node.0] == sub_topology).collect(),
             punctuators: graph.punctuators.into_iter().filter(|p| of_node[p.node.0] == sub_topology).collect(),
+            alarms: graph.alarms.into_iter().filter(|alarm| of_node[alarm.node.0] == sub_topology).collect(),
+            commit_hooks: graph.commit_hooks.into_iter().filter(|h| of_node[h.node.0] == sub_topology).collect(),
+            clock: graph.clock,
         }
     }
 }
@@ -85,6 +93,7 @@ pub(crate) fn describe(graph: &Graph) -> Topology {
         sub_topologies,
         repartitions: graph.repartitions.clone(),
         topics: graph.topics.clone(),
+        node_names: graph.nodes.iter().map(|node| node.name.clone()).collect(),
     }
 }
 

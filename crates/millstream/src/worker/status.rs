@@ -1,5 +1,6 @@
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::task::TaskId;
 
@@ -10,8 +11,6 @@ pub struct WorkerStatus {
     pub consumed: AtomicU64,
     /// Records sent, those to changelogs included.
     pub produced: AtomicU64,
-    /// Records that came too late for their window.
-    pub late: AtomicU64,
     /// Records read from changelogs.
     pub restored: AtomicU64,
     /// Commits that went through.
@@ -23,6 +22,7 @@ pub struct WorkerStatus {
     /// Whether all records here are processed and committed.
     pub is_idle: AtomicBool,
     tasks: Mutex<Vec<TaskStatus>>,
+    late: Mutex<BTreeMap<Arc<str>, u64>>,
 }
 
 /// What a worker tells about one of its tasks.
@@ -52,6 +52,17 @@ impl WorkerStatus {
     /// The worker's tasks.
     pub fn tasks(&self) -> Vec<TaskStatus> {
         self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// How many records came too late, for each node that had some.
+    pub fn late(&self) -> BTreeMap<Arc<str>, u64> {
+        self.late.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// Counts late records of a node.
+    pub fn add_late(&self, node: &Arc<str>, count: u64) {
+        let mut late = self.late.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        *late.entry(node.clone()).or_default() += count;
     }
 
     pub(crate) fn set_tasks(&self, tasks: Vec<TaskStatus>) {

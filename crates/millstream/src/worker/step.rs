@@ -168,7 +168,9 @@ impl Worker {
         }
         WorkerStatus::add(&self.status.consumed, consumed as u64);
         WorkerStatus::add(&self.status.produced, std::mem::take(&mut output.sent));
-        WorkerStatus::add(&self.status.late, std::mem::take(&mut output.late));
+        for (node, count) in output.take_late() {
+            self.status.add_late(&self.application.topology.node_names[node], count);
+        }
         Ok(consumed > 0)
     }
 
