@@ -54,7 +54,7 @@ impl TopologyTestDriver {
     /// Builds the topology and starts it, at wall-clock time 0. Its source topics, and the sinks whose names are fixed,
     /// are created.
     pub fn new(define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Self {
-        let options = Options { commit_interval_ms: 0, ..Options::new("test", "driver") };
+        let options = Options { commit_interval_ms: 0, watermark_interval_ms: 0, ..Options::new("test", "driver") };
         let application = ok(Application::new(options, Arc::new(define)));
         let cluster = MemoryBroker::new();
         let never = i64::MAX;

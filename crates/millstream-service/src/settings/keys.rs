@@ -31,6 +31,8 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("commit_interval_ms", Kind::Whole(POSITIVE_MS)),
     ("offset_reset", Kind::Choice(&["earliest", "latest", "error"])),
     ("max_task_idle_ms", Kind::Whole(MS)),
+    ("idle_timeout_ms", Kind::Whole(MS)),
+    ("watermark_interval_ms", Kind::Whole(MS)),
     ("buffered_records_per_partition", Kind::Whole(COUNT)),
     ("replication_factor", Kind::Whole(1..=i16::MAX as i64)),
     ("repartition_purge_interval_ms", Kind::Whole(POSITIVE_MS)),

@@ -146,7 +146,7 @@ fn every_error_is_told_with_its_place() {
              producer, restore",
             "--set commit_interval: commit_interval: unknown key; did you mean `commit_interval_ms`? Accepted at the top: \
              application_id, instance_id, bootstrap_servers, workers, guarantee, commit_interval_ms, offset_reset, \
-             max_task_idle_ms, buffered_records_per_partition, replication_factor, repartition_purge_interval_ms, \
+             max_task_idle_ms, idle_timeout_ms, watermark_interval_ms, buffered_records_per_partition, replication_factor, repartition_purge_interval_ms, \
              parked_ms, broker_wait_ms, shutdown_timeout_ms, http, log, kafka",
             "--set workers.x: workers: found a section; accepted: a whole number from 1 to 1024",
             "--set application_id: application_id: found an empty text; accepted: a text",
@@ -263,6 +263,8 @@ guarantee: exactly_once
 commit_interval_ms: 100
 offset_reset: earliest
 max_task_idle_ms: 0
+idle_timeout_ms: 30000
+watermark_interval_ms: 200
 buffered_records_per_partition: 1000
 replication_factor: null
 repartition_purge_interval_ms: 30000
@@ -315,7 +317,7 @@ fn a_commit_must_come_before_its_transaction_ends() {
 #[test]
 fn the_engine_gets_what_is_set() {
     let yaml = "application_id: a\ninstance_id: i\nworkers: 2\nguarantee: at_least_once\ncommit_interval_ms: 3\n\
-                offset_reset: error\nmax_task_idle_ms: 4\nbuffered_records_per_partition: 5\nreplication_factor: 6\n\
+                offset_reset: error\nmax_task_idle_ms: 4\nidle_timeout_ms: 8\nwatermark_interval_ms: 9\nbuffered_records_per_partition: 5\nreplication_factor: 6\n\
                 repartition_purge_interval_ms: 7\nparked_ms: 8\nkafka: {group_protocol: consumer}\n";
     let settings = load(yaml, &[], &[]);
     let expected = Options {
@@ -326,6 +328,8 @@ fn the_engine_gets_what_is_set() {
         commit_interval_ms: 3,
         offset_reset: OffsetReset::Error,
         max_task_idle_ms: 4,
+        idle_timeout_ms: 8,
+        watermark_interval_ms: 9,
         buffered_records_per_partition: 5,
         replication_factor: Some(6),
         repartition_purge_interval_ms: 7,

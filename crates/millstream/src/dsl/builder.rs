@@ -4,11 +4,11 @@ use std::sync::Arc;
 use super::{Change, Stream, Table};
 use crate::broker::Message;
 use crate::processor::{Context, ProcessError, Tee};
-use crate::record::Record;
+use crate::record::{Record, Timestamp};
 use crate::serde::decode;
 use crate::state::{Connect, KeyValueStore, Store};
 use crate::topic::Topic;
-use crate::topology::{NodeId, NodeKind, TopologyBuilder};
+use crate::topology::{NodeKind, Source, TimestampOf, TopologyBuilder};
 
 impl TopologyBuilder {
     /// A stream of a topic's records.
@@ -45,16 +45,28 @@ impl TopologyBuilder {
         let node = self.graph.borrow_mut().node(NodeKind::Source(name.clone()), &[]);
         let stream = Stream::new(self, node, false);
         let (topic, children) = (topic.clone(), stream.children.clone());
+        let timestamp = topic.timestamp.clone().map(|extractor| {
+            let topic = topic.clone();
+            Box::new(move |message: &Message<'_>| {
+                let key = decode(&*topic.key, message.key).ok()?;
+                let value = decode(&*topic.value, message.value).ok()?;
+                Some(extractor(&key, &value, message.timestamp))
+            }) as TimestampOf
+        });
+        let moves_clock = topic.timestamp.is_some() || topic.watermark.is_some();
         let feed = move |context: &mut Context<'_>, message: Message<'_>| {
-            let record = Record {
+            let mut record = Record {
                 key: decode(&*topic.key, message.key).map_err(|e| unreadable("key", &e))?,
                 value: decode(&*topic.value, message.value).map_err(|e| unreadable("value", &e))?,
                 timestamp: message.timestamp,
                 headers: message.headers,
             };
+            if moves_clock {
+                record.timestamp = time_of(&topic, context, &record.key, Some(&record.value), record.timestamp);
+            }
             children.push(context, record)
         };
-        self.feed(node, name, feed);
+        self.feed(Source { node, topic: name, feed: Box::new(feed), timestamp, moves_clock });
         stream
     }
 
@@ -85,6 +97,15 @@ impl TopologyBuilder {
         let store = self.store(store);
         self.graph.borrow_mut().connect(store.store_id(), node);
         let children: Tee<K, Change<V>> = Tee::default();
+        let timestamp = topic.timestamp.clone().map(|extractor| {
+            let topic = topic.clone();
+            Box::new(move |message: &Message<'_>| {
+                let key = topic.key.decode(message.key?).ok()?;
+                let value = topic.value.decode(message.value?).ok()?;
+                Some(extractor(&key, &value, message.timestamp))
+            }) as TimestampOf
+        });
+        let moves_clock = topic.timestamp.is_some() || topic.watermark.is_some();
         let feed = {
             let (topic, children, store) = (topic.clone(), children.clone(), store.clone());
             move |context: &mut Context<'_>, message: Message<'_>| {
@@ -94,16 +115,19 @@ impl TopologyBuilder {
                 let key = topic.key.decode(key).map_err(|e| unreadable("key", &e))?;
                 let new = message.value.map(|bytes| topic.value.decode(bytes)).transpose();
                 let new = new.map_err(|e| unreadable("value", &e))?;
+                let (mut timestamp, headers) = (message.timestamp, message.headers);
+                if moves_clock {
+                    timestamp = time_of(&topic, context, &key, new.as_ref(), timestamp);
+                }
                 let old = store.get(&key);
                 match &new {
-                    Some(value) => store.put(key.clone(), value.clone(), message.timestamp),
-                    None => store.delete(key.clone(), message.timestamp),
+                    Some(value) => store.put(key.clone(), value.clone(), timestamp),
+                    None => store.delete(key.clone(), timestamp),
                 }
-                let (timestamp, headers) = (message.timestamp, message.headers);
                 children.push(context, Record { key, value: Change { old, new }, timestamp, headers })
             }
         };
-        self.feed(node, topic.name.clone(), feed);
+        self.feed(Source { node, topic: topic.name.clone(), feed: Box::new(feed), timestamp, moves_clock });
         Table::new(self, node, children, Some(store))
     }
 
@@ -120,18 +144,32 @@ impl TopologyBuilder {
         store
     }
 
-    fn feed(
-        &self,
-        node: NodeId,
-        topic: Arc<str>,
-        feed: impl Fn(&mut Context<'_>, Message<'_>) -> Result<(), ProcessError> + 'static,
-    ) {
-        let name = self.graph.borrow().name(node);
-        let feed = move |context: &mut Context<'_>, message: Message<'_>| {
+    fn feed(&self, mut source: Source) {
+        let mut graph = self.graph.borrow_mut();
+        let name = graph.name(source.node);
+        let feed = source.feed;
+        source.feed = Box::new(move |context: &mut Context<'_>, message: Message<'_>| {
             feed(context, message).map_err(|error| error.at(&name))
-        };
-        self.graph.borrow_mut().source(node, topic, Box::new(feed));
+        });
+        graph.sources.push(source);
     }
+}
+
+/// A record's event time, after which the clock has come to what the record promises.
+fn time_of<K, V>(
+    topic: &Topic<K, V>,
+    context: &Context<'_>,
+    key: &K,
+    value: Option<&V>,
+    kafka: Timestamp,
+) -> Timestamp {
+    let timestamp = match (&topic.timestamp, value) {
+        (Some(extractor), Some(value)) => extractor(key, value, kafka),
+        _ => kafka,
+    };
+    let promised = topic.watermark.as_ref().map(|watermark| watermark.of(key, value, timestamp));
+    context.clock.advance_sources(promised.unwrap_or(timestamp));
+    timestamp
 }
 
 fn unreadable(part: &str, error: &crate::serde::SerdeError) -> ProcessError {

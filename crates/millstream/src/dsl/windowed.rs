@@ -157,7 +157,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V> {
                 });
                 children.push(context, Record { key: Windowed { key, window }, value: change, timestamp, headers })
             });
-        builder.graph.borrow_mut().connect(id, changes.node);
+        let mut graph = builder.graph.borrow_mut();
+        graph.connect(id, changes.node);
+        graph.uses_time(changes.node, 0);
+        drop(graph);
         Table::new(builder, changes.node, changes.children, None)
     }
 }

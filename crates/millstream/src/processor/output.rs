@@ -1,7 +1,7 @@
-use crate::broker::{Outgoing, Producer, TopicId};
+use crate::broker::{BrokerError, Outgoing, Producer, TopicId};
 use crate::partitioner::partition_of;
 use crate::processor::ProcessError;
-use crate::record::{Headers, Record};
+use crate::record::{Headers, Record, Timestamp};
 use crate::serde::{Serde, encode};
 
 /// A worker's way out: its producer, with the buffers that records are encoded into.
@@ -57,6 +57,18 @@ impl Output {
         Ok(())
     }
 
+    /// Sends a watermark, as `headers`, to each partition of a repartition topic.
+    pub(crate) fn send_mark(&mut self, topic: TopicId, time: Timestamp, headers: &Headers) -> Result<(), BrokerError> {
+        // Kafka takes no negative timestamps; what the mark says is in its headers.
+        let timestamp = time.max(0);
+        for partition in 0..self.producer.partitions(topic)? {
+            self.sent += 1;
+            let partition = Some(partition);
+            self.producer.send(Outgoing { topic, partition, timestamp, key: None, value: None, headers })?;
+        }
+        Ok(())
+    }
+
     /// Sends one row of a store to its changelog.
     pub(crate) fn send_row(
         &mut self,
@@ -65,7 +77,7 @@ impl Output {
         key: &[u8],
         value: Option<&[u8]>,
         timestamp: i64,
-    ) -> Result<(), crate::broker::BrokerError> {
+    ) -> Result<(), BrokerError> {
         let headers = &Headers::default();
         self.sent += 1;
         self.producer.send(Outgoing { topic, partition: Some(partition), timestamp, key: Some(key), value, headers })

@@ -1,4 +1,4 @@
-use super::{Task, TaskError, committed_stream_time};
+use super::{Input, Task, TaskError};
 use crate::broker::{BrokerError, Committed, ErrorKind, TopicPartition};
 use crate::processor::{Context, Output};
 use crate::record::Timestamp;
@@ -7,16 +7,16 @@ use crate::state::FlushError;
 impl Task {
     /// Whether there is something to commit: `Some(true)` what changed state or outputs, `Some(false)` positions alone.
     pub(crate) fn uncommitted(&self) -> Option<bool> {
-        if self.dirty {
+        if self.dirty || self.has_to_tell() {
             return Some(true);
         }
-        self.inputs.iter().any(|input| input.to_commit().is_some()).then_some(false)
+        self.inputs.iter().any(Input::has_moved).then_some(false)
     }
 
     /// Has operators push what they held back until now, writes the rows that changed to the changelogs, each once, and adds
     /// the positions to commit to `offsets`.
     pub(crate) fn prepare_commit(
-        &self,
+        &mut self,
         output: &mut Output,
         wall_clock: Timestamp,
         offsets: &mut Vec<(TopicPartition, Committed)>,
@@ -43,12 +43,22 @@ impl Task {
                 ),
             })?;
         }
-        offsets.extend(self.inputs.iter().filter_map(super::Input::to_commit));
+        self.tell(output)?;
+        let time = self.time_to_commit();
+        let moved = self.inputs.iter().filter(|input| input.has_moved()).filter_map(|input| input.to_commit(time));
+        let before = offsets.len();
+        offsets.extend(moved);
+        if offsets.len() == before && time != self.committed_time {
+            // Time went on without a record, and must not go back.
+            offsets.extend(self.inputs.iter().find_map(|input| input.to_commit(time)));
+        }
         Ok(())
     }
 
     /// The commit went through: the values before are forgotten.
-    pub(crate) fn note_committed(&mut self) {
+    pub(crate) fn note_committed(&mut self, now: Timestamp) {
+        self.committed_time = self.time_to_commit();
+        self.note_told(now);
         for store in &self.graph.stores {
             store.store.commit(self.graph.clock.now());
         }
@@ -68,7 +78,7 @@ impl Task {
         for input in &mut self.inputs {
             input.rollback()?;
         }
-        self.graph.clock.reset(committed_stream_time(&self.inputs));
+        self.reset_time();
         self.schedule();
         Ok(())
     }

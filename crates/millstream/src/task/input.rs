@@ -1,8 +1,10 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use super::upstream::Upstream;
 use crate::broker::{BrokerError, Committed, Fetched, Message, PartitionReader, Position, ReaderOf, TopicPartition};
 use crate::record::{Headers, Timestamp};
+use crate::time::Mark;
 
 /// A partition handed to a task, with the group's position in it.
 pub(crate) struct OpenInput {
@@ -11,6 +13,8 @@ pub(crate) struct OpenInput {
     /// Where the reader stands.
     pub(crate) start: Position,
     pub(crate) committed: Option<Committed>,
+    /// Whether the topic is a repartition topic of this application.
+    pub(crate) is_repartition: bool,
 }
 
 /// One partition that a task reads.
@@ -27,10 +31,12 @@ pub(crate) struct Input {
     pub(crate) start: Position,
     /// What the group has committed.
     pub(crate) committed: Option<i64>,
-    /// The largest timestamp processed.
-    pub(crate) time: Timestamp,
-    /// The same at the last commit.
-    pub(crate) committed_time: Timestamp,
+    /// The task's time, and what its sources had come to, that were committed with this input when the task was opened.
+    pub(crate) opened_at: (Timestamp, Timestamp),
+    /// The upstream tasks, where the input is a repartition topic; else nobody.
+    pub(super) upstream: Upstream,
+    /// Whether this application writes the topic itself, and so may find watermarks in it.
+    pub(crate) is_repartition: bool,
     /// Whether the last thing fetched was the end.
     pub(crate) fetched_end: Option<i64>,
 }
@@ -38,22 +44,34 @@ pub(crate) struct Input {
 /// A record that waits for its turn.
 pub(crate) struct Buffered {
     pub(crate) offset: i64,
+    /// Its event time, by which it is chosen.
     pub(crate) timestamp: Timestamp,
+    kafka_timestamp: Timestamp,
+    /// A watermark, which is no record.
+    pub(crate) mark: Option<Mark>,
     key: Option<Box<[u8]>>,
     value: Option<Box<[u8]>>,
     headers: Headers,
 }
 
 impl Buffered {
-    pub(crate) fn copy(message: Message<'_>) -> Self {
-        let Message { offset, timestamp, key, value, headers } = message;
-        Buffered { offset, timestamp, key: key.map(Into::into), value: value.map(Into::into), headers }
+    pub(crate) fn copy(message: Message<'_>, timestamp: Timestamp, mark: Option<Mark>) -> Self {
+        let Message { offset, timestamp: kafka_timestamp, key, value, headers } = message;
+        Buffered {
+            offset,
+            timestamp,
+            kafka_timestamp,
+            mark,
+            key: key.map(Into::into),
+            value: value.map(Into::into),
+            headers,
+        }
     }
 
     pub(crate) fn message(&mut self) -> Message<'_> {
         Message {
             offset: self.offset,
-            timestamp: self.timestamp,
+            timestamp: self.kafka_timestamp,
             key: self.key.as_deref(),
             value: self.value.as_deref(),
             headers: std::mem::take(&mut self.headers),
@@ -62,9 +80,9 @@ impl Buffered {
 }
 
 impl Input {
-    pub(crate) fn new(open: OpenInput) -> Self {
-        let OpenInput { partition, reader, start, committed } = open;
-        let time = committed.as_ref().and_then(|c| decode_time(&c.metadata)).unwrap_or(Timestamp::MIN);
+    pub(crate) fn new(open: OpenInput, upstream: Upstream) -> Self {
+        let OpenInput { partition, reader, start, committed, is_repartition } = open;
+        let opened_at = committed.as_ref().map_or((Timestamp::MIN, Timestamp::MIN), |c| decode_time(&c.metadata));
         let committed = committed.map(|committed| committed.offset);
         Input {
             partition,
@@ -74,8 +92,9 @@ impl Input {
             fetched: committed,
             start,
             committed,
-            time,
-            committed_time: time,
+            opened_at,
+            upstream,
+            is_repartition,
             fetched_end: None,
         }
     }
@@ -109,8 +128,7 @@ impl Input {
         }
     }
 
-    pub(crate) fn note_processed(&mut self, offset: i64, timestamp: Timestamp) {
-        self.time = self.time.max(timestamp);
+    pub(crate) fn note_processed(&mut self, offset: i64) {
         self.position = Some(offset + 1);
         if self.buffer.is_empty() {
             // Markers and gaps at the end are passed with the last record before them.
@@ -118,15 +136,19 @@ impl Input {
         }
     }
 
-    /// The position to commit, if it is another than the group's.
-    pub(crate) fn to_commit(&self) -> Option<(TopicPartition, Committed)> {
-        let offset = self.position.filter(|position| Some(*position) != self.committed)?;
-        Some((self.partition.clone(), Committed { offset, metadata: encode_time(self.time) }))
+    /// Whether there is a position to commit: another than the group's.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.position.is_some() && self.position != self.committed
+    }
+
+    /// The position with the task's time, for the group; nothing before the first record.
+    pub(crate) fn to_commit(&self, time: (Timestamp, Timestamp)) -> Option<(TopicPartition, Committed)> {
+        Some((self.partition.clone(), Committed { offset: self.position?, metadata: encode_time(time) }))
     }
 
     pub(crate) fn note_committed(&mut self) {
         self.committed = self.position;
-        self.committed_time = self.time;
+        self.upstream.commit();
         if let Some(position) = self.position {
             self.start = Position::Offset(position);
         }
@@ -136,7 +158,7 @@ impl Input {
         self.buffer.clear();
         self.position = self.committed;
         self.fetched = self.committed;
-        self.time = self.committed_time;
+        self.upstream.rollback();
         self.fetched_end = None;
         self.reader.seek(self.start)
     }
@@ -163,11 +185,34 @@ impl PartitionReader for NoReader {
     }
 }
 
-/// The metadata beside a committed offset: the partition's time, `time=<ms>`.
-fn encode_time(time: Timestamp) -> String {
-    if time == Timestamp::MIN { String::new() } else { format!("time={time}") }
+/// The metadata beside a committed offset: the task's time, and what its sources have come to where that is not the same.
+fn encode_time((time, sources): (Timestamp, Timestamp)) -> String {
+    let mut words = Vec::new();
+    if time != Timestamp::MIN {
+        words.push(format!("time={time}"));
+    }
+    if sources != Timestamp::MIN && sources != time {
+        words.push(format!("sources={sources}"));
+    }
+    words.join(" ")
 }
 
-fn decode_time(metadata: &str) -> Option<Timestamp> {
-    metadata.strip_prefix("time=")?.parse().ok()
+fn decode_time(metadata: &str) -> (Timestamp, Timestamp) {
+    let word = |name: &str| metadata.split(' ').find_map(|word| word.strip_prefix(name)?.parse().ok());
+    let time = word("time=").unwrap_or(Timestamp::MIN);
+    (time, word("sources=").unwrap_or(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{decode_time, encode_time};
+    use crate::record::Timestamp;
+
+    #[test]
+    fn times_come_back_from_the_metadata() {
+        for times in [(5, 5), (5, 9), (Timestamp::MIN, 3), (Timestamp::MIN, Timestamp::MIN), (-7, -7)] {
+            assert_eq!(decode_time(&encode_time(times)), times);
+        }
+        assert_eq!(decode_time("somebody else's"), (Timestamp::MIN, Timestamp::MIN));
+    }
 }

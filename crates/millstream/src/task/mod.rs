@@ -8,8 +8,9 @@
 //!                                                          go back to the last commit
 //! ```
 //!
-//! Stream time is the largest timestamp that the task has processed. It is committed with the offsets, as metadata, for
-//! each input; so it comes back after a restart, and windows and punctuations go on where they were.
+//! A task's event time is the largest timestamp that its sources have seen. Behind a repartition topic it is the smallest
+//! time that one of the upstream tasks has come to, as they tell in band (`time.rs`). It is committed with the offsets, as
+//! metadata; so it comes back after a restart, and windows and punctuations go on where they were.
 
 mod commit;
 mod error;
@@ -17,18 +18,24 @@ mod input;
 mod punctuate;
 mod restore;
 mod run;
+mod time;
+mod upstream;
 
 pub use error::RecordError;
 
 pub(crate) use error::TaskError;
 pub(crate) use input::{Input, OpenInput};
 pub(crate) use restore::StoreRestore;
+pub(crate) use time::Pace;
 
 use std::fmt;
 
+use self::time::TaskTime;
+use self::upstream::Upstream;
+
 use crate::broker::ReaderOf;
 use crate::record::Timestamp;
-use crate::topology::TaskGraph;
+use crate::topology::{TaskGraph, TimeDescription};
 
 /// A task's name: sub-topology 1 on partition 3 is `1_3`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,6 +64,9 @@ pub(crate) struct Task {
     to_restore: u64,
     /// For each punctuator, when it is due next.
     due: Vec<Timestamp>,
+    time: TaskTime,
+    /// The time, and what the sources had come to, at the last commit.
+    committed_time: (Timestamp, Timestamp),
     /// Whether stores or outputs may have changed since the last commit.
     dirty: bool,
     /// Since when one input has been empty while others wait for it.
@@ -74,13 +84,34 @@ pub(crate) struct Merge {
 
 impl Task {
     /// A task at the positions of its inputs; `restoring` are the stores to be completed first.
-    pub(crate) fn new(id: TaskId, graph: TaskGraph, inputs: Vec<OpenInput>, restoring: Vec<StoreRestore>) -> Self {
-        let inputs: Vec<Input> = inputs.into_iter().map(Input::new).collect();
-        graph.clock.reset(committed_stream_time(&inputs));
+    pub(crate) fn new(
+        id: TaskId,
+        graph: TaskGraph,
+        inputs: Vec<OpenInput>,
+        restoring: Vec<StoreRestore>,
+        time: TimeDescription,
+    ) -> Self {
+        let inputs = inputs.into_iter().zip(&time.upstream);
+        let inputs: Vec<Input> = inputs.map(|(open, subs)| Input::new(open, Upstream::new(subs))).collect();
+        let times = inputs.iter().map(|input| input.opened_at);
+        let committed_time =
+            times.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))).unwrap_or((Timestamp::MIN, Timestamp::MIN));
         let to_restore = restoring.iter().map(StoreRestore::remaining).sum();
         let due = vec![0; graph.punctuators.len()];
-        let mut task =
-            Task { id, graph, inputs, restoring, restored: 0, to_restore, due, dirty: false, idle_since: None };
+        let mut task = Task {
+            id,
+            graph,
+            inputs,
+            restoring,
+            restored: 0,
+            to_restore,
+            due,
+            time: TaskTime::new(time),
+            committed_time,
+            dirty: false,
+            idle_since: None,
+        };
+        task.reset_time();
         task.schedule();
         task
     }
@@ -103,8 +134,4 @@ impl Task {
     pub(crate) fn into_parts(self) -> (TaskGraph, Vec<ReaderOf>) {
         (self.graph, self.inputs.into_iter().map(Input::into_reader).collect())
     }
-}
-
-fn committed_stream_time(inputs: &[Input]) -> Timestamp {
-    inputs.iter().map(|input| input.committed_time).max().unwrap_or(Timestamp::MIN)
 }

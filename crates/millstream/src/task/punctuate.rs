@@ -23,10 +23,11 @@ impl Task {
         output: &mut Output,
         wall_clock: Timestamp,
     ) -> Result<(), TaskError> {
-        if self.graph.punctuators.is_empty() && self.graph.alarms.is_empty() {
+        let time = self.graph.clock.now();
+        if (self.graph.punctuators.is_empty() && self.graph.alarms.is_empty()) || time == Timestamp::MIN {
             return Ok(());
         }
-        self.punctuate(PunctuationType::StreamTime, self.graph.clock.now(), output, wall_clock)
+        self.punctuate(PunctuationType::StreamTime, time, output, wall_clock)
     }
 
     /// Calls what is due by the machine's clock.

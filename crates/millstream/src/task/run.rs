@@ -5,6 +5,8 @@ use super::{Input, Merge, Task, TaskError};
 use crate::broker::{Fetched, Message};
 use crate::processor::{Context, Origin, Output};
 use crate::record::Timestamp;
+use crate::time::Mark;
+use crate::topology::TimestampOf;
 
 /// How many records one input hands over before the next one has its turn.
 const BATCH_RECORDS: usize = 1024;
@@ -57,8 +59,8 @@ impl Task {
     /// Several inputs: each is read ahead, and the record with the smallest timestamp goes first; of equal ones that of
     /// the input declared first. While an input may still have records that are not here yet, nothing is processed.
     fn run_merged(&mut self, output: &mut Output, wall_clock: Timestamp, merge: Merge) -> Result<usize, TaskError> {
-        for input in &mut self.inputs {
-            fill(input, merge.buffered_records)?;
+        for (input, source) in self.inputs.iter_mut().zip(&self.graph.sources) {
+            fill(input, source.timestamp.as_ref(), merge.buffered_records)?;
         }
         let mut processed = 0;
         while let Some(next) = self.choose(wall_clock, merge.max_task_idle_ms) {
@@ -68,7 +70,8 @@ impl Task {
             self.process(next, record.message(), output, wall_clock)?;
             processed += 1;
             if self.inputs[next].buffer.is_empty() {
-                fill(&mut self.inputs[next], merge.buffered_records)?;
+                let timestamp = self.graph.sources[next].timestamp.as_ref();
+                fill(&mut self.inputs[next], timestamp, merge.buffered_records)?;
                 if processed >= BATCH_RECORDS {
                     break;
                 }
@@ -83,6 +86,8 @@ impl Task {
         let mut idle = false;
         for (index, input) in self.inputs.iter().enumerate() {
             match input.buffer.front() {
+                // A watermark is no record, and waits for nobody.
+                Some(record) if record.mark.is_some() => return Some(index),
                 Some(record) => {
                     let candidate = (record.timestamp, index);
                     next = Some(next.map_or(candidate, |best| best.min(candidate)));
@@ -110,20 +115,34 @@ impl Task {
         output: &mut Output,
         wall_clock: Timestamp,
     ) -> Result<(), TaskError> {
-        let (offset, timestamp) = (message.offset, message.timestamp);
+        let offset = message.offset;
+        if self.inputs[index].is_repartition
+            && !message.headers.is_empty()
+            && let Some(mark) = Mark::of(&message.headers)
+        {
+            self.inputs[index].upstream.note(mark);
+            self.note_upstream();
+            self.inputs[index].note_processed(offset);
+            return self.punctuate_stream_time(output, wall_clock);
+        }
         self.dirty = true;
-        self.graph.clock.advance_sources(timestamp);
+        if !self.inputs[index].upstream.is_used() {
+            self.note_source_active();
+            if !self.graph.sources[index].moves_clock {
+                self.graph.clock.advance_sources(message.timestamp);
+            }
+        }
         let partition = &self.inputs[index].partition;
         let origin = Some(Origin { topic: &partition.topic, partition: partition.partition, offset });
         let mut context = Context { output, origin, clock: &self.graph.clock, wall_clock };
         (self.graph.sources[index].feed)(&mut context, message)
             .map_err(|error| TaskError::from_process(error, partition, Some(offset)))?;
-        self.inputs[index].note_processed(offset, timestamp);
+        self.inputs[index].note_processed(offset);
         self.punctuate_stream_time(output, wall_clock)
     }
 }
 
-fn fill(input: &mut Input, records_max: usize) -> Result<(), TaskError> {
+fn fill(input: &mut Input, timestamp: Option<&TimestampOf>, records_max: usize) -> Result<(), TaskError> {
     let room = records_max.saturating_sub(input.buffer.len());
     if room == 0 {
         return Ok(());
@@ -133,7 +152,10 @@ fn fill(input: &mut Input, records_max: usize) -> Result<(), TaskError> {
         match fetched {
             Fetched::Record(message) => {
                 if input.note_fetched(message.offset) {
-                    input.buffer.push_back(Buffered::copy(message));
+                    let mark = if input.is_repartition { Mark::of(&message.headers) } else { None };
+                    let timestamp = timestamp.filter(|_| mark.is_none()).and_then(|timestamp| timestamp(&message));
+                    let timestamp = timestamp.unwrap_or(message.timestamp);
+                    input.buffer.push_back(Buffered::copy(message, timestamp, mark));
                 }
             }
             Fetched::End(offset) => input.note_end(offset),

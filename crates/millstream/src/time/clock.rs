@@ -34,20 +34,70 @@ impl Clock {
         self.0.time.get()
     }
 
-    /// A source promises that it has come to `watermark`.
-    pub(crate) fn advance_sources(&self, watermark: Timestamp) {
-        self.0.sources.set(self.0.sources.get().max(watermark));
+    /// What the sources have come to; `MAX` while they hold nothing back.
+    pub(crate) fn sources(&self) -> Timestamp {
+        self.0.sources.get()
+    }
+
+    /// What sources hold the time back to; `None` without sources, or while they are idle.
+    pub(crate) fn set_sources(&self, reached: Option<Timestamp>) {
+        self.0.sources.set(reached.unwrap_or(Timestamp::MAX));
         self.advance();
     }
 
-    fn advance(&self) {
-        let reached = self.0.sources.get().min(self.0.upstream.get());
-        self.0.time.set(self.0.time.get().max(reached));
+    /// What upstream tasks hold the time back to; `None` without repartition topics, or while they are idle.
+    pub(crate) fn set_upstream(&self, reached: Option<Timestamp>) {
+        self.0.upstream.set(reached.unwrap_or(Timestamp::MAX));
+        self.advance();
+    }
+
+    /// A source promises that it has come to `watermark`.
+    pub(crate) fn advance_sources(&self, watermark: Timestamp) {
+        if watermark > self.0.sources.get() {
+            self.0.sources.set(watermark);
+            self.advance();
+        }
+    }
+
+    /// Moves the time on without a record: all inputs are idle, or at their end for good.
+    pub(crate) fn advance_to(&self, time: Timestamp) {
+        self.0.time.set(self.0.time.get().max(time));
     }
 
     /// Goes to a time, also back: to what was committed.
     pub(crate) fn reset(&self, time: Timestamp) {
         self.0.time.set(time);
-        self.0.sources.set(time);
+    }
+
+    fn advance(&self) {
+        let reached = self.0.sources.get().min(self.0.upstream.get());
+        // With nothing that holds it back, time stands still: nobody has said what it has come to.
+        if reached != Timestamp::MAX {
+            self.advance_to(reached);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Clock;
+
+    #[test]
+    fn the_time_is_the_smaller_of_the_two_and_never_goes_back() {
+        let clock = Clock::default();
+        clock.advance_sources(5);
+        assert_eq!(clock.now(), 5, "without repartition topics");
+        clock.set_upstream(Some(3));
+        clock.advance_sources(9);
+        assert_eq!(clock.now(), 5);
+        clock.set_upstream(Some(7));
+        assert_eq!(clock.now(), 7);
+        clock.set_sources(None);
+        clock.set_upstream(Some(20));
+        assert_eq!(clock.now(), 20, "idle sources hold nothing back");
+        clock.set_upstream(None);
+        assert_eq!(clock.now(), 20, "nothing is known");
+        clock.reset(4);
+        assert_eq!(clock.now(), 4);
     }
 }

@@ -40,11 +40,12 @@ impl<K, V> Watermark<K, V> {
         Watermark(Strategy::Field(Arc::new(field)))
     }
 
-    /// What a record says; `MIN` if nothing.
-    pub(crate) fn of(&self, key: &K, value: &V, timestamp: Timestamp) -> Timestamp {
-        match &self.0 {
-            Strategy::Behind(ms) => timestamp.saturating_sub(*ms),
-            Strategy::Field(field) => field(key, value).unwrap_or(Timestamp::MIN),
+    /// What a record says; `MIN` if nothing. A deletion (no value) has no fields.
+    pub(crate) fn of(&self, key: &K, value: Option<&V>, timestamp: Timestamp) -> Timestamp {
+        match (&self.0, value) {
+            (Strategy::Behind(ms), _) => timestamp.saturating_sub(*ms),
+            (Strategy::Field(field), Some(value)) => field(key, value).unwrap_or(Timestamp::MIN),
+            (Strategy::Field(_), None) => Timestamp::MIN,
         }
     }
 }

@@ -15,6 +15,9 @@ pub(crate) struct NodeId(pub(crate) usize);
 /// Takes a record as bytes, reads it and pushes it down the graph.
 pub(crate) type Feed = Box<dyn Fn(&mut Context<'_>, Message<'_>) -> Result<(), ProcessError>>;
 
+/// Reads a record's event time; `None` if it cannot be read, which the feed will say better.
+pub(crate) type TimestampOf = Box<dyn Fn(&Message<'_>) -> Option<Timestamp>>;
+
 /// Tells a processor that its time has come.
 pub(crate) type Punctuate = Box<dyn Fn(&mut Context<'_>, Timestamp) -> Result<(), ProcessError>>;
 
@@ -60,6 +63,10 @@ pub(crate) struct Source {
     pub(crate) node: NodeId,
     pub(crate) topic: Arc<str>,
     pub(crate) feed: Feed,
+    /// Reads a record's event time before its turn; `None` where it is Kafka's timestamp.
+    pub(crate) timestamp: Option<TimestampOf>,
+    /// Whether the feed moves the clock itself, once it has read the record.
+    pub(crate) moves_clock: bool,
 }
 
 pub(crate) struct StoreEntry {
@@ -135,10 +142,6 @@ impl Graph {
         let parents = parents.to_vec();
         self.nodes.push(NodeEntry { name, kind, parents, uses_time: false, holds_ms: 0 });
         NodeId(self.nodes.len() - 1)
-    }
-
-    pub(crate) fn source(&mut self, node: NodeId, topic: Arc<str>, feed: Feed) {
-        self.sources.push(Source { node, topic, feed });
     }
 
     /// The dense id of a topic that is written to.

@@ -5,15 +5,18 @@ mod describe;
 mod graph;
 mod plan;
 mod split;
+mod time;
 
 pub use builder::TopologyBuilder;
 pub use plan::{InternalTopic, Plan};
 
-pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuate, Punctuator};
+pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuate, Punctuator, Source, TimestampOf};
 pub(crate) use split::TaskGraph;
 
 use std::rc::Rc;
 use std::sync::Arc;
+
+use crate::broker::TopicId;
 
 /// A function that builds a topology; called once for the plan, and once for each task.
 pub type Define = Arc<dyn Fn(&TopologyBuilder) + Send + Sync>;
@@ -44,6 +47,21 @@ pub struct SubTopology {
     pub sinks: Vec<Arc<str>>,
     /// Its stores.
     pub stores: Vec<StoreDescription>,
+    /// How its tasks tell those behind repartition topics what time they have come to.
+    pub(crate) time: TimeDescription,
+}
+
+/// How a sub-topology depends on event time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TimeDescription {
+    /// Whether a node of it, or one further down, depends on event time.
+    pub(crate) is_used: bool,
+    /// How far, in ms, its output may be behind its time.
+    pub(crate) holds_ms: i64,
+    /// The repartition topics that it writes its watermarks to.
+    pub(crate) announced_to: Vec<TopicId>,
+    /// For each source: the sub-topologies whose watermarks are read from it, in the order of their numbers.
+    pub(crate) upstream: Vec<Vec<usize>>,
 }
 
 /// A node of the graph.

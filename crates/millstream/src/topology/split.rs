@@ -2,7 +2,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::graph::{Alarm, CommitHook, Graph, NodeKind, Punctuator, Source, StoreEntry};
-use super::{Define, Node, StoreDescription, SubTopology, Topology, TopologyBuilder};
+use super::{Define, Node, StoreDescription, SubTopology, TimeDescription, Topology, TopologyBuilder};
 use crate::broker::TopicId;
 use crate::state::StateStore;
 use crate::time::Clock;
@@ -87,7 +87,8 @@ fn sub_topology_of_store(entry: &StoreEntry, of_node: &[usize]) -> Option<usize>
 pub(crate) fn describe(graph: &Graph) -> Topology {
     let of_node = sub_topology_of_nodes(graph);
     let count = of_node.iter().max().map_or(0, |max| max + 1);
-    let sub_topologies = (0..count).map(|number| describe_part(graph, &of_node, number)).collect();
+    let mut sub_topologies: Vec<_> = (0..count).map(|number| describe_part(graph, &of_node, number)).collect();
+    super::time::describe(graph, &of_node, &mut sub_topologies);
     Topology {
         application_id: graph.application_id.clone(),
         sub_topologies,
@@ -132,5 +133,6 @@ fn describe_part(graph: &Graph, of_node: &[usize], number: usize) -> SubTopology
                 changelog: graph.topics[entry.changelog.0 as usize].clone(),
             })
             .collect(),
+        time: TimeDescription::default(),
     }
 }

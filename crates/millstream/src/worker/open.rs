@@ -58,7 +58,8 @@ impl Worker {
             let id = opening.task;
             let (graph, restoring) = self.begin_restore(id, &mut ends)?;
             let opening = self.opening.remove(0);
-            let task = Task::new(id, graph, opening.inputs, restoring);
+            let time = self.application.topology.sub_topologies[id.sub_topology].time.clone();
+            let task = Task::new(id, graph, opening.inputs, restoring, time);
             let (_, offsets) = task.restore_progress();
             tracing::info!(task = %id, offsets_to_restore = offsets, "task opened");
             self.tasks.push(task);

@@ -16,6 +16,11 @@ pub struct Options {
     pub offset_reset: OffsetReset,
     /// How long, in ms, a record waits for another input of its task that has nothing to read.
     pub max_task_idle_ms: i64,
+    /// How long, in ms, an input without records holds back the time of those behind it; when all inputs of a task are idle,
+    /// its time goes on as the machine's does. 0: inputs are waited for for ever, and without records time stands still.
+    pub idle_timeout_ms: i64,
+    /// How much time passes, in ms, between two watermarks that a task writes to a repartition topic.
+    pub watermark_interval_ms: i64,
     /// How many records of each input a task with several inputs holds at most.
     pub buffered_records_per_partition: usize,
     /// How many replicas internal topics get; `None` takes the broker's default.
@@ -37,6 +42,8 @@ impl Options {
             commit_interval_ms: 100,
             offset_reset: OffsetReset::Earliest,
             max_task_idle_ms: 0,
+            idle_timeout_ms: 30_000,
+            watermark_interval_ms: 200,
             buffered_records_per_partition: 1000,
             replication_factor: None,
             repartition_purge_interval_ms: 30_000,

@@ -157,10 +157,11 @@ impl Instance {
         for task in tasks {
             let mut inputs = Vec::new();
             for partition in self.inputs_of(task) {
+                let is_repartition = self.is_repartition(&partition);
                 if let Some(owned) = self.owned.get_mut(&partition)
                     && let (Some(reader), Some((start, committed))) = (owned.reader.take(), owned.start.take())
                 {
-                    inputs.push(OpenInput { partition, reader, start, committed });
+                    inputs.push(OpenInput { partition, reader, start, committed, is_repartition });
                 }
             }
             self.open.insert(task);

@@ -9,7 +9,7 @@ use super::{Application, Options, TaskState, TaskStatus, WorkerStatus};
 use crate::broker::{Broker, ErrorKind, Waker};
 use crate::processor::Output;
 use crate::record::Timestamp;
-use crate::task::{Merge, Task, TaskError};
+use crate::task::{Merge, Pace, Task, TaskError};
 
 /// What a worker is made of, before it is on its own thread: a worker itself never leaves its thread.
 pub struct WorkerSeed {
@@ -161,10 +161,13 @@ impl Worker {
             max_task_idle_ms: options.max_task_idle_ms,
             buffered_records: options.buffered_records_per_partition,
         };
+        let pace =
+            Pace { idle_timeout_ms: options.idle_timeout_ms, watermark_interval_ms: options.watermark_interval_ms };
         let mut consumed = 0;
         for task in self.tasks.iter_mut().filter(|task| task.is_running()) {
             consumed += task.run(output, now, merge)?;
             task.punctuate_wall_clock(output, now)?;
+            task.pass_time(output, now, pace)?;
         }
         WorkerStatus::add(&self.status.consumed, consumed as u64);
         WorkerStatus::add(&self.status.produced, std::mem::take(&mut output.sent));
