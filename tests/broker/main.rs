@@ -7,3 +7,4 @@ mod scaling;
 mod starting;
 mod support;
 mod tools;
+mod watermarks;
