@@ -98,7 +98,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let application = Application::new(options, Workload(arguments.application_id.clone()).define())?;
     let stop = Arc::new(AtomicBool::new(false));
     obey_stdin(stop.clone());
-    let options = RunOptions { until_end: false, shutdown_timeout: Duration::from_secs(30) };
+    let options = RunOptions { shutdown_timeout: Duration::from_secs(30) };
     run_instance(application, broker, &options, &stop, |_| ()).map_err(|error| anyhow!("{error}"))
 }
 

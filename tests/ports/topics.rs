@@ -82,6 +82,33 @@ fn end_offsets_count_what_is_not_committed() {
 }
 
 #[test]
+fn offsets_are_found_by_timestamp() {
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 2);
+        let partitions = [TopicPartition::new(topic.as_str(), 1), TopicPartition::new(topic.as_str(), 0)];
+        let mut producer = broker.producer(&[topic.as_str().into()]).unwrap();
+        for timestamp in [1_000, 3_000, 2_000, 4_000] {
+            let record = millstream::broker::Outgoing {
+                topic: millstream::broker::TopicId(0),
+                partition: Some(1),
+                timestamp,
+                key: None,
+                value: Some(b"x"),
+                headers: &millstream::record::Headers::default(),
+            };
+            producer.send(record).unwrap();
+        }
+        producer.commit(&[]).unwrap();
+        let at = |timestamp| broker.offsets_at(&partitions, timestamp).unwrap();
+        assert_eq!(at(0), [Some(0), None]);
+        assert_eq!(at(1_001), [Some(1), None]);
+        assert_eq!(at(3_001), [Some(3), None]);
+        assert_eq!(at(4_001), [None, None]);
+    }
+}
+
+#[test]
 fn waiting_for_a_cluster_ends() {
     let Some(address) = address() else { return };
     let mut waited = Vec::new();

@@ -39,6 +39,10 @@ impl Broker for OffsetsOutside {
         self.broker.end_offsets(partitions)
     }
 
+    fn offsets_at(&self, partitions: &[TopicPartition], timestamp: i64) -> Result<Vec<Option<i64>>, BrokerError> {
+        self.broker.offsets_at(partitions, timestamp)
+    }
+
     fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError> {
         let fault = Fault::Outside { pause: self.pause, fenced_every: self.fenced_every };
         Ok(Box::new(Member { member: self.broker.join(topics)?, fault }))
@@ -68,6 +72,10 @@ impl Broker for AbortedEvery {
 
     fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
         self.0.end_offsets(partitions)
+    }
+
+    fn offsets_at(&self, partitions: &[TopicPartition], timestamp: i64) -> Result<Vec<Option<i64>>, BrokerError> {
+        self.0.offsets_at(partitions, timestamp)
     }
 
     fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError> {

@@ -31,7 +31,7 @@ impl Running {
         let thread = std::thread::spawn({
             let (stop, status) = (stop.clone(), status.clone());
             move || {
-                let options = RunOptions { until_end: false, shutdown_timeout: HANG };
+                let options = RunOptions { shutdown_timeout: HANG };
                 run(application, broker, &options, &stop, |workers| *status.lock().unwrap() = workers)
             }
         });

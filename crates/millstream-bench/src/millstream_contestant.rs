@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use millstream::broker::{Broker, TopicPartition};
 use millstream::prelude::*;
 use millstream::topology::Define;
-use millstream::worker::{Application, Guarantee, Options, WorkerStatus};
+use millstream::worker::{Application, Guarantee, Moment, Options, WorkerStatus};
 use millstream_kafka::{KafkaBroker, KafkaSettings};
 use millstream_service::run::{self as service, RunOptions};
 
@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         .init();
     let broker: Arc<dyn Broker> = Arc::new(KafkaBroker::new(KafkaSettings::new(bootstrap_servers, group))?);
     let options = Options {
+        until: Some(Moment::End),
         workers: WORKERS,
         guarantee: Guarantee::AtLeastOnce,
         commit_interval_ms: COMMIT_INTERVAL_MS,
@@ -79,7 +80,7 @@ fn run_measured(application: Arc<Application>, broker: Arc<dyn Broker>, records:
     let workers = OnceLock::new();
     thread::scope(|scope| {
         let progress = scope.spawn(|| watch(&workers, records, &stop, &ended));
-        let options = RunOptions { until_end: true, shutdown_timeout: SHUTDOWN_TIMEOUT };
+        let options = RunOptions { shutdown_timeout: SHUTDOWN_TIMEOUT };
         let ran = service::run(application, broker, &options, &stop, |status| {
             workers.get_or_init(|| status);
         });

@@ -85,6 +85,10 @@ impl Broker for KafkaBroker {
         self.clients.metadata.end_offsets(partitions)
     }
 
+    fn offsets_at(&self, partitions: &[TopicPartition], timestamp: i64) -> Result<Vec<Option<i64>>, BrokerError> {
+        self.clients.metadata.offsets_at(partitions, timestamp)
+    }
+
     fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError> {
         let clients = &self.clients;
         Ok(Box::new(KafkaMember::join(clients.settings.clone(), clients.metadata.clone(), topics)?))

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use millstream::broker::{BrokerError, ErrorKind, Position, TopicPartition};
 use rdkafka::consumer::Consumer;
 use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
 
 use crate::context::{ConsumerReports, KafkaConsumer};
 use crate::errors;
@@ -113,6 +114,34 @@ impl MetadataClient {
     pub(crate) fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
         let ends: Vec<_> = partitions.iter().map(|partition| (partition, Position::End)).collect();
         start::offsets(&self.consumer, &ends, ANSWER_LIMIT)?.into_iter().collect()
+    }
+
+    /// The first offset of each partition whose timestamp is that or later.
+    pub(crate) fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        timestamp: i64,
+    ) -> Result<Vec<Option<i64>>, BrokerError> {
+        let what = || format!("the offsets at timestamp {timestamp}");
+        // Numbers below 0 ask for a beginning or an end; no record is that old.
+        let timestamp = timestamp.max(0);
+        let mut asked = TopicPartitionList::new();
+        for TopicPartition { topic, partition } in partitions {
+            asked
+                .add_partition_offset(topic, *partition, Offset::Offset(timestamp))
+                .map_err(|e| errors::of_client(&what(), &e))?;
+        }
+        let found = self.consumer.offsets_for_times(asked, ANSWER_LIMIT).map_err(|e| errors::of_client(&what(), &e))?;
+        let offset_of = |partition: &TopicPartition| {
+            let element = found.find_partition(&partition.topic, partition.partition);
+            match element.as_ref().map(|element| (element.error(), element.offset())) {
+                Some((Ok(()), Offset::Offset(offset))) => Ok(Some(offset)),
+                Some((Ok(()), _)) => Ok(None),
+                Some((Err(error), _)) => Err(errors::of_client(&what(), &error)),
+                None => Err(BrokerError::new(ErrorKind::Retry, format!("{}: no answer for {partition}", what()))),
+            }
+        };
+        partitions.iter().map(offset_of).collect()
     }
 }
 

@@ -85,6 +85,11 @@ impl Broker for Client {
         self.cluster.with(|cluster| partitions.iter().map(|p| Ok(cluster.topics.log(p)?.end())).collect())
     }
 
+    fn offsets_at(&self, partitions: &[TopicPartition], timestamp: Timestamp) -> Result<Vec<Option<i64>>, BrokerError> {
+        self.cluster
+            .with(|cluster| partitions.iter().map(|p| Ok(cluster.topics.log(p)?.offset_at(timestamp))).collect())
+    }
+
     fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError> {
         Ok(Box::new(MemoryMember::join(self.cluster.clone(), self.settings.clone(), topics)))
     }

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use millstream::worker::Moment;
 
 /// The command line of every service.
 #[derive(Parser)]
@@ -31,12 +32,18 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) load: bool,
 
-    /// End when all input is processed and committed; on the embedded broker that is done anyway
-    #[arg(long)]
-    pub(crate) until_end: bool,
+    /// Where to start in source partitions that the group has no position in: beginning, end, offset:N, timestamp:MS. To
+    /// process history anew, give another application_id too
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    pub(crate) from: Option<Moment>,
+
+    /// End when all up to then is processed and committed, windows that are still open included: end (all that is there
+    /// at the start), offset:N, timestamp:MS. On the embedded broker that is done anyway, at the end
+    #[arg(long, value_name = "WHEN", value_parser = moment)]
+    pub(crate) until: Option<Moment>,
 
     /// On the embedded broker: go on when all input is processed, until a signal comes
-    #[arg(long, conflicts_with = "until_end")]
+    #[arg(long, conflicts_with = "until")]
     pub(crate) keep_running: bool,
 
     /// Print which internal topics exist and which would be created, and end
@@ -78,6 +85,39 @@ impl Probe {
         match self {
             Probe::Ready => "/readyz",
             Probe::Live => "/livez",
+        }
+    }
+}
+
+/// Reads a moment as the command line has it.
+fn moment(text: &str) -> Result<Moment, String> {
+    let number = |text: &str| text.parse::<i64>().map_err(|_| format!("{text:?} is not a whole number"));
+    match text.split_once(':') {
+        None if text == "beginning" => Ok(Moment::Beginning),
+        None if text == "end" => Ok(Moment::End),
+        Some(("offset", offset)) => match number(offset)? {
+            offset if offset < 0 => Err(format!("{offset} is no offset; the first is 0")),
+            offset => Ok(Moment::Offset(offset)),
+        },
+        Some(("timestamp", timestamp)) => Ok(Moment::Timestamp(number(timestamp)?)),
+        _ => Err("found neither beginning, end, offset:N nor timestamp:MS (ms since 1970-01-01 UTC)".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millstream::worker::Moment;
+
+    use super::moment;
+
+    #[test]
+    fn moments_are_read_or_refused_with_the_reason() {
+        assert_eq!(moment("beginning"), Ok(Moment::Beginning));
+        assert_eq!(moment("end"), Ok(Moment::End));
+        assert_eq!(moment("offset:7"), Ok(Moment::Offset(7)));
+        assert_eq!(moment("timestamp:-7"), Ok(Moment::Timestamp(-7)));
+        for (text, reason) in [("offset:x", "\"x\" is not"), ("offset:-1", "the first is 0"), ("now", "neither")] {
+            assert!(moment(text).unwrap_err().contains(reason), "{text}");
         }
     }
 }

@@ -10,11 +10,9 @@ use millstream::worker::{Application, Instance, Phase, Step, Worker, WorkerSeed,
 /// How long the group is polled before the loop looks around.
 const GROUP_POLL: Duration = Duration::from_millis(50);
 
-/// When a run ends by itself, and how long the end may take.
+/// How long the end of a run may take.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
-    /// Whether the run ends when all that is in the inputs is processed and committed.
-    pub until_end: bool,
     /// How long workers may take to commit and let go once the run is to end.
     pub shutdown_timeout: Duration,
 }
@@ -33,7 +31,8 @@ pub enum RunError {
     Timeout(Duration),
 }
 
-/// Runs an instance until `stop` is set, until it fails, or (if so chosen) until its inputs are drained. `observe` gets the
+/// Runs an instance until `stop` is set, until it fails, or, where its options say [until when](millstream::worker::Options),
+/// until all up to there is processed and committed. `observe` gets the
 /// workers' status once, at the start.
 pub fn run(
     application: Arc<Application>,
@@ -47,6 +46,7 @@ pub fn run(
         let bell = bell.clone();
         Arc::new(move || bell.ring()) as Waker
     });
+    let is_bounded = application.options.until.is_some();
     let (mut instance, seeds) =
         Instance::start(application, broker.clone(), wakers.collect()).map_err(RunError::Join)?;
     observe(instance.status());
@@ -62,7 +62,7 @@ pub fn run(
 
     let mut stopping_since = None;
     while instance.step(GROUP_POLL) != Phase::Stopped {
-        if stop.load(Ordering::Relaxed) || (options.until_end && drained(&mut instance, &*broker)) {
+        if stop.load(Ordering::Relaxed) || (is_bounded && drained(&mut instance, &*broker)) {
             instance.stop();
         }
         if instance.phase() == Phase::Stopping {

@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches};
 use millstream::broker::Broker;
 use millstream::dsl::TopologyBuilder;
 use millstream::topology::Define;
-use millstream::worker::Application;
+use millstream::worker::{Application, Moment, Options};
 
 use crate::background::Background;
 use crate::cli::{Cli, Command};
@@ -122,7 +122,11 @@ impl Service {
             let yaml = settings.to_yaml().map_err(|error| Error::system("the settings as YAML", &error))?;
             return print(&yaml);
         }
-        let application = Application::new(settings.options(), self.define.clone())?;
+        // What is in memory is gone with the process, so a run on the embedded broker ends with its input.
+        let is_embedded = cli.embedded || settings.bootstrap_servers.is_none();
+        let until = cli.until.or((is_embedded && !cli.keep_running).then_some(Moment::End));
+        let options = Options { from: cli.from, until, ..settings.options() };
+        let application = Application::new(options, self.define.clone())?;
         if cli.describe {
             return print(&application.topology.to_string());
         }
@@ -181,9 +185,9 @@ impl Service {
             "running"
         );
         stop.begin();
-        let options =
-            RunOptions { until_end: cli.until_end || (embedded.is_some() && !cli.keep_running), shutdown_timeout };
-        run(application, broker.clone(), &options, stop.flag(), |workers| health.set_workers(workers))?;
+        run(application, broker.clone(), &RunOptions { shutdown_timeout }, stop.flag(), |workers| {
+            health.set_workers(workers)
+        })?;
         if stop.is_requested() {
             tracing::info!("ended as asked");
             return Ok(());

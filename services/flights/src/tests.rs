@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use millstream::broker::Broker;
 use millstream::client::read_all;
-use millstream::worker::{Application, Options};
+use millstream::worker::{Application, Moment, Options};
 use millstream_memory::{ClientSettings, MemoryBroker};
 use millstream_service::run::{RunOptions, run};
 use serde_json::Value;
@@ -38,11 +38,11 @@ fn processed() -> Arc<dyn Broker> {
     let cluster = MemoryBroker::new();
     let broker = cluster.client(ClientSettings::new("flights"));
     load::load(&*broker).unwrap();
-    let options = Options { workers: 2, ..Options::new("flights", "test") };
+    let options = Options { workers: 2, until: Some(Moment::End), ..Options::new("flights", "test") };
     let application = Application::new(options, Arc::new(topology::topology)).unwrap();
     let plan = application.plan(&*broker).unwrap();
     application.create_topics(&*broker, &plan).unwrap();
-    let options = RunOptions { until_end: true, shutdown_timeout: Duration::from_secs(60) };
+    let options = RunOptions { shutdown_timeout: Duration::from_secs(60) };
     run(application, broker.clone(), &options, &AtomicBool::new(false), |_| ()).unwrap();
     broker
 }

@@ -55,6 +55,15 @@ impl Log {
         self.end
     }
 
+    /// The first offset whose record has that timestamp or a later one.
+    pub(crate) fn offset_at(&self, timestamp: Timestamp) -> Option<i64> {
+        let mut later = self.entries.iter().filter(|entry| match &entry.content {
+            Content::Committed(record) | Content::Open(_, record) => record.timestamp >= timestamp,
+            Content::Aborted | Content::Marker => false,
+        });
+        later.next().map(|entry| entry.offset)
+    }
+
     /// The last stable offset: up to here every transaction is ended.
     pub(crate) fn stable_end(&self) -> i64 {
         self.open.values().min().copied().unwrap_or(self.end)

@@ -159,6 +159,8 @@ impl Settings {
             guarantee: self.guarantee,
             commit_interval_ms: self.commit_interval_ms,
             offset_reset: self.offset_reset,
+            from: None,
+            until: None,
             max_task_idle_ms: self.max_task_idle_ms,
             idle_timeout_ms: self.idle_timeout_ms,
             watermark_interval_ms: self.watermark_interval_ms,

@@ -327,6 +327,8 @@ fn the_engine_gets_what_is_set() {
         guarantee: Guarantee::AtLeastOnce,
         commit_interval_ms: 3,
         offset_reset: OffsetReset::Error,
+        from: None,
+        until: None,
         max_task_idle_ms: 4,
         idle_timeout_ms: 8,
         watermark_interval_ms: 9,

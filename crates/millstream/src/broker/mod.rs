@@ -143,6 +143,9 @@ pub trait Broker: Send + Sync {
     /// The offset after the last record, committed or not, of each partition (`read_uncommitted`).
     fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError>;
 
+    /// The offset of the first record of each partition whose timestamp (ms) is that or later; `None` where there is none.
+    fn offsets_at(&self, partitions: &[TopicPartition], timestamp: Timestamp) -> Result<Vec<Option<i64>>, BrokerError>;
+
     /// Joins the consumer group for `topics`. Records are read `read_committed`.
     fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError>;
 

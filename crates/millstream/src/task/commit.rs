@@ -45,12 +45,15 @@ impl Task {
         }
         self.tell(output)?;
         let time = self.time_to_commit();
-        let moved = self.inputs.iter().filter(|input| input.has_moved()).filter_map(|input| input.to_commit(time));
+        let is_finished = self.is_finished();
+        // The end of a run is said for each input, also one that had nothing to read.
+        let moved = self.inputs.iter().filter(|input| is_finished || input.has_moved());
+        let moved = moved.filter_map(|input| input.to_commit(time, is_finished));
         let before = offsets.len();
         offsets.extend(moved);
         if offsets.len() == before && time != self.committed_time {
             // Time went on without a record, and must not go back.
-            offsets.extend(self.inputs.iter().find_map(|input| input.to_commit(time)));
+            offsets.extend(self.inputs.iter().find_map(|input| input.to_commit(time, is_finished)));
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ pub(crate) struct OpenInput {
     pub(crate) committed: Option<Committed>,
     /// Whether the topic is a repartition topic of this application.
     pub(crate) is_repartition: bool,
+    /// The offset at which the run ends, if it is to end.
+    pub(crate) stop: Option<i64>,
 }
 
 /// One partition that a task reads.
@@ -37,6 +39,9 @@ pub(crate) struct Input {
     pub(super) upstream: Upstream,
     /// Whether this application writes the topic itself, and so may find watermarks in it.
     pub(crate) is_repartition: bool,
+    /// The offset at which the run ends, if it is to end; and whether the reader has come to it.
+    stop: Option<i64>,
+    is_stopped: bool,
     /// Whether the last thing fetched was the end.
     pub(crate) fetched_end: Option<i64>,
 }
@@ -81,7 +86,7 @@ impl Buffered {
 
 impl Input {
     pub(crate) fn new(open: OpenInput, upstream: Upstream) -> Self {
-        let OpenInput { partition, reader, start, committed, is_repartition } = open;
+        let OpenInput { partition, reader, start, committed, is_repartition, stop } = open;
         let opened_at = committed.as_ref().map_or((Timestamp::MIN, Timestamp::MIN), |c| decode_time(&c.metadata));
         let committed = committed.map(|committed| committed.offset);
         Input {
@@ -95,6 +100,8 @@ impl Input {
             opened_at,
             upstream,
             is_repartition,
+            stop,
+            is_stopped: false,
             fetched_end: None,
         }
     }
@@ -105,6 +112,10 @@ impl Input {
 
     /// Notes a record fetched. Returns whether it is new: not one from before a position already reached.
     pub(crate) fn note_fetched(&mut self, offset: i64) -> bool {
+        if let Some(stop) = self.stop.filter(|stop| offset >= *stop) {
+            self.note_stop(stop);
+            return false;
+        }
         if self.fetched.is_some_and(|next| offset < next) {
             return false;
         }
@@ -117,7 +128,30 @@ impl Input {
         true
     }
 
+    /// The reader has come to where the run ends: all that is beyond stays unread.
+    fn note_stop(&mut self, stop: i64) {
+        self.is_stopped = true;
+        self.note_end_at(stop);
+    }
+
+    /// Whether all up to where the run ends is processed.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_stopped && self.buffer.is_empty()
+    }
+
+    /// Whether nothing is to be read any more.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
     pub(crate) fn note_end(&mut self, offset: i64) {
+        match self.stop.filter(|stop| offset >= *stop) {
+            Some(stop) => self.note_stop(stop),
+            None => self.note_end_at(offset),
+        }
+    }
+
+    fn note_end_at(&mut self, offset: i64) {
         if self.fetched.is_none() {
             self.start = Position::Offset(offset);
         }
@@ -142,8 +176,13 @@ impl Input {
     }
 
     /// The position with the task's time, for the group; nothing before the first record.
-    pub(crate) fn to_commit(&self, time: (Timestamp, Timestamp)) -> Option<(TopicPartition, Committed)> {
-        Some((self.partition.clone(), Committed { offset: self.position?, metadata: encode_time(time) }))
+    pub(crate) fn to_commit(
+        &self,
+        time: (Timestamp, Timestamp),
+        is_finished: bool,
+    ) -> Option<(TopicPartition, Committed)> {
+        let metadata = encode_time(time, is_finished);
+        Some((self.partition.clone(), Committed { offset: self.position?, metadata }))
     }
 
     pub(crate) fn note_committed(&mut self) {
@@ -160,6 +199,7 @@ impl Input {
         self.fetched = self.committed;
         self.upstream.rollback();
         self.fetched_end = None;
+        self.is_stopped = false;
         self.reader.seek(self.start)
     }
 
@@ -185,14 +225,25 @@ impl PartitionReader for NoReader {
     }
 }
 
+/// What is said beside a committed offset of a task that came to the end of a run.
+const FINISHED: &str = "finished";
+
+/// Whether a task came to the end of a run, as it said beside its committed offset.
+pub(crate) fn is_finished(metadata: &str) -> bool {
+    metadata.split(' ').any(|word| word == FINISHED)
+}
+
 /// The metadata beside a committed offset: the task's time, and what its sources have come to where that is not the same.
-fn encode_time((time, sources): (Timestamp, Timestamp)) -> String {
+fn encode_time((time, sources): (Timestamp, Timestamp), is_finished: bool) -> String {
     let mut words = Vec::new();
     if time != Timestamp::MIN {
         words.push(format!("time={time}"));
     }
     if sources != Timestamp::MIN && sources != time {
         words.push(format!("sources={sources}"));
+    }
+    if is_finished {
+        words.push(FINISHED.to_owned());
     }
     words.join(" ")
 }
@@ -205,13 +256,16 @@ fn decode_time(metadata: &str) -> (Timestamp, Timestamp) {
 
 #[cfg(test)]
 mod tests {
-    use super::{decode_time, encode_time};
+    use super::{decode_time, encode_time, is_finished};
     use crate::record::Timestamp;
 
     #[test]
     fn times_come_back_from_the_metadata() {
         for times in [(5, 5), (5, 9), (Timestamp::MIN, 3), (Timestamp::MIN, Timestamp::MIN), (-7, -7)] {
-            assert_eq!(decode_time(&encode_time(times)), times);
+            for finished in [false, true] {
+                let metadata = encode_time(times, finished);
+                assert_eq!((decode_time(&metadata), is_finished(&metadata)), (times, finished));
+            }
         }
         assert_eq!(decode_time("somebody else's"), (Timestamp::MIN, Timestamp::MIN));
     }

@@ -24,7 +24,7 @@ mod upstream;
 pub use error::RecordError;
 
 pub(crate) use error::TaskError;
-pub(crate) use input::{Input, OpenInput};
+pub(crate) use input::{Input, OpenInput, is_finished};
 pub(crate) use restore::StoreRestore;
 pub(crate) use time::Pace;
 

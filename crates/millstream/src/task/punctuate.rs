@@ -1,7 +1,6 @@
 use super::{Task, TaskError};
 use crate::processor::{Context, Output, PunctuationType};
 use crate::record::Timestamp;
-use crate::topology::Punctuate;
 
 impl Task {
     /// Sets when each punctuator is due. `MIN` is a punctuator whose clock is not known yet: its first time only sets
@@ -38,6 +37,16 @@ impl Task {
         self.punctuate(PunctuationType::WallClock, now, output, now)
     }
 
+    /// Calls all that is due by event time up to `time`, whatever the task's clock says; not what comes at intervals.
+    pub(super) fn call_alarms(
+        &mut self,
+        time: Timestamp,
+        output: &mut Output,
+        wall_clock: Timestamp,
+    ) -> Result<(), TaskError> {
+        self.punctuate_alarms(PunctuationType::StreamTime, time, output, wall_clock)
+    }
+
     fn punctuate(
         &mut self,
         kind: PunctuationType,
@@ -45,12 +54,7 @@ impl Task {
         output: &mut Output,
         wall_clock: Timestamp,
     ) -> Result<(), TaskError> {
-        let graph = &self.graph;
-        let mut call = |call: &Punctuate| {
-            let mut context = Context { output: &mut *output, origin: None, clock: &graph.clock, wall_clock };
-            call(&mut context, time).map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))
-        };
-        for (due, punctuator) in self.due.iter_mut().zip(&graph.punctuators) {
+        for (due, punctuator) in self.due.iter_mut().zip(&self.graph.punctuators) {
             if punctuator.punctuation.kind != kind || *due > time {
                 continue;
             }
@@ -58,13 +62,27 @@ impl Task {
             *due = punctuator.punctuation.next_after(time);
             if !first {
                 self.dirty = true;
-                call(&punctuator.call)?;
+                let mut context = Context { output, origin: None, clock: &self.graph.clock, wall_clock };
+                (punctuator.call)(&mut context, time)
+                    .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
             }
         }
-        for alarm in &graph.alarms {
-            if alarm.clock == kind && (alarm.due)() <= time {
+        self.punctuate_alarms(kind, time, output, wall_clock)
+    }
+
+    fn punctuate_alarms(
+        &mut self,
+        kind: PunctuationType,
+        time: Timestamp,
+        output: &mut Output,
+        wall_clock: Timestamp,
+    ) -> Result<(), TaskError> {
+        for alarm in self.graph.alarms.iter().filter(|alarm| alarm.clock == kind) {
+            if (alarm.due)() <= time {
                 self.dirty = true;
-                call(&alarm.call)?;
+                let mut context = Context { output, origin: None, clock: &self.graph.clock, wall_clock };
+                (alarm.call)(&mut context, time)
+                    .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
             }
         }
         Ok(())

@@ -22,6 +22,9 @@ impl Task {
 
     /// One input: records go straight from the reader's batch through the graph.
     fn run_straight(&mut self, output: &mut Output, wall_clock: Timestamp) -> Result<usize, TaskError> {
+        if self.inputs[0].is_stopped() {
+            return Ok(0);
+        }
         let mut processed = 0;
         let mut failure = None;
         // The reader is taken out for the batch, so that the task can be used by the closure.
@@ -144,7 +147,7 @@ impl Task {
 
 fn fill(input: &mut Input, timestamp: Option<&TimestampOf>, records_max: usize) -> Result<(), TaskError> {
     let room = records_max.saturating_sub(input.buffer.len());
-    if room == 0 {
+    if room == 0 || input.is_stopped() {
         return Ok(());
     }
     let mut reader = std::mem::replace(&mut input.reader, Box::new(super::input::NoReader));

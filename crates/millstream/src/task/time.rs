@@ -23,6 +23,8 @@ pub(super) struct TaskTime {
     told_at: Timestamp,
     /// What is to be told with the next commit.
     to_tell: Option<(Timestamp, bool)>,
+    /// Whether the task has come to the end of a run, and has pushed all that waited for time.
+    is_finished: bool,
     /// How many tasks the sub-topology has; known once it was asked for.
     tasks: Option<u32>,
 }
@@ -39,6 +41,9 @@ pub(crate) struct Pace {
 /// A task says again what time it is when it has not for so long, for those who were not there when it last did.
 const REPEAT_MS: i64 = 10_000;
 
+/// What a task tells when it has come to the end of a run.
+const END_OF_RUN: Timestamp = Timestamp::MAX;
+
 impl TaskTime {
     pub(super) fn new(description: TimeDescription) -> Self {
         let listened_to = description.upstream.iter().filter(|subs| !subs.is_empty()).count();
@@ -52,6 +57,7 @@ impl TaskTime {
             told: None,
             told_at: Timestamp::MIN,
             to_tell: None,
+            is_finished: false,
             tasks: None,
         }
     }
@@ -67,6 +73,7 @@ impl Task {
         clock.set_sources(self.time.has_sources.then_some(sources));
         self.time.idle_since = None;
         self.time.to_tell = None;
+        self.time.is_finished = false;
     }
 
     /// What is to be committed of the task's time, if it is not so already: the time, and what the sources have come to.
@@ -85,7 +92,9 @@ impl Task {
 
     /// Upstream tasks have said something.
     pub(super) fn note_upstream(&mut self) {
-        if let Reached::Time(time) = self.upstream_reached() {
+        if let Reached::Time(time) = self.upstream_reached()
+            && time != END_OF_RUN
+        {
             self.time.idle_since = None;
             self.graph.clock.set_upstream(Some(time));
         }
@@ -105,8 +114,11 @@ impl Task {
     /// Looks at the machine's clock: inputs without records are not waited for any longer than the idle timeout. When all
     /// are idle, the task's time goes on as the machine's does. Then calls what is due.
     pub(crate) fn pass_time(&mut self, output: &mut Output, now: Timestamp, pace: Pace) -> Result<(), TaskError> {
-        if !self.time.description.is_used {
+        if !self.time.description.is_used || self.time.is_finished {
             return Ok(());
+        }
+        if self.is_at_end_of_run() {
+            return self.finish(output, now);
         }
         if std::mem::take(&mut self.time.was_active) {
             self.time.idle_since = None;
@@ -133,6 +145,25 @@ impl Task {
         self.punctuate_stream_time(output, now)?;
         self.decide_what_to_tell(now, pace);
         Ok(())
+    }
+
+    /// Whether nothing is to come any more in this run.
+    fn is_at_end_of_run(&self) -> bool {
+        let mut inputs = self.inputs.iter();
+        let is_upstream_finished = self.upstream_reached() == Reached::Time(END_OF_RUN);
+        inputs.all(|input| if input.upstream.is_used() { is_upstream_finished } else { input.is_finished() })
+    }
+
+    /// Pushes all that waits for time, and tells those behind that no more comes. The clock stays: a later run goes on from it.
+    fn finish(&mut self, output: &mut Output, now: Timestamp) -> Result<(), TaskError> {
+        self.time.is_finished = true;
+        self.dirty = true;
+        self.time.to_tell = Some((END_OF_RUN, false));
+        self.call_alarms(END_OF_RUN, output, now)
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.time.is_finished
     }
 
     fn decide_what_to_tell(&mut self, now: Timestamp, pace: Pace) {

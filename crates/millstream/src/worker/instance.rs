@@ -13,6 +13,7 @@ use crate::task::TaskId;
 /// One process of an application: a member of the consumer group, with its workers.
 pub struct Instance {
     pub(super) application: Arc<Application>,
+    pub(super) broker: Arc<dyn Broker>,
     pub(super) member: Option<Box<dyn GroupMember>>,
     pub(super) workers: Vec<Link>,
     reports: Receiver<Report>,
@@ -26,6 +27,8 @@ pub struct Instance {
     pub(super) closing: Option<Closing>,
     /// Workers that need a new producer.
     pub(super) resets: BTreeSet<usize>,
+    /// Where source partitions end, if the run is to end.
+    pub(super) stops: BTreeMap<TopicPartition, i64>,
     pub(super) phase: Phase,
     stopped: BTreeSet<usize>,
     pub(super) failure: Option<String>,
@@ -78,6 +81,7 @@ impl Instance {
         broker: Arc<dyn Broker>,
         wakers: Vec<Waker>,
     ) -> Result<(Instance, Vec<WorkerSeed>), BrokerError> {
+        let stops = application.stops(&*broker)?;
         let member = broker.join(&application.inputs())?;
         let (report, reports) = channel();
         let (mut links, mut seeds) = (Vec::new(), Vec::new());
@@ -98,6 +102,8 @@ impl Instance {
             open: BTreeSet::new(),
             assigned: None,
             closing: None,
+            stops,
+            broker,
             phase: Phase::Running,
             stopped: BTreeSet::new(),
             failure: None,

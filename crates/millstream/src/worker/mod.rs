@@ -16,8 +16,10 @@
 
 mod close;
 mod commit;
+mod drained;
 mod instance;
 mod message;
+mod moment;
 mod open;
 mod options;
 mod prepare;
@@ -26,7 +28,7 @@ mod status;
 mod step;
 
 pub use instance::{Instance, Phase};
-pub use options::{Guarantee, OffsetReset, Options};
+pub use options::{Guarantee, Moment, OffsetReset, Options};
 pub use prepare::{Application, StartError};
 pub use status::{TaskState, TaskStatus, WorkerStatus};
 pub use step::{Step, Worker, WorkerSeed};

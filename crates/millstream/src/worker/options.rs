@@ -14,6 +14,11 @@ pub struct Options {
     pub commit_interval_ms: i64,
     /// Where to start in a partition that the group has no position in.
     pub offset_reset: OffsetReset,
+    /// Where to start in source partitions that the group has no position in; before `offset_reset`. The whole of history is
+    /// run anew by another `application_id`.
+    pub from: Option<Moment>,
+    /// Where to end in each source partition, if the run is to end: what is there when the instance starts, and no more.
+    pub until: Option<Moment>,
     /// How long, in ms, a record waits for another input of its task that has nothing to read.
     pub max_task_idle_ms: i64,
     /// How long, in ms, an input without records holds back the time of those behind it; when all inputs of a task are idle,
@@ -41,6 +46,8 @@ impl Options {
             guarantee: Guarantee::ExactlyOnce,
             commit_interval_ms: 100,
             offset_reset: OffsetReset::Earliest,
+            from: None,
+            until: None,
             max_task_idle_ms: 0,
             idle_timeout_ms: 30_000,
             watermark_interval_ms: 200,
@@ -70,4 +77,17 @@ pub enum OffsetReset {
     Latest,
     /// Not at all: it is an error.
     Error,
+}
+
+/// A place in every source partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The oldest record.
+    Beginning,
+    /// The end as of now.
+    End,
+    /// This offset; where there are not so many records, the end as of now.
+    Offset(i64),
+    /// The first record with this timestamp (ms) or a later one; where there is none, the end as of now.
+    Timestamp(i64),
 }

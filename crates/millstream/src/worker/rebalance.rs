@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::OffsetReset;
 use super::instance::{Closing, Instance, Owned, worker_of};
 use super::message::Command;
+use super::{Moment, OffsetReset, moment};
 use crate::broker::{Assignment, BrokerError, Committed, ErrorKind, GroupEvent, GroupMember, Position, TopicPartition};
 use crate::task::{OpenInput, TaskId};
 
@@ -99,6 +99,13 @@ impl Instance {
     }
 
     fn start_of(&self, partition: &TopicPartition, committed: Option<&Committed>) -> Result<Position, BrokerError> {
+        if let (None, Some(from), false) = (committed, self.application.options.from, self.is_repartition(partition)) {
+            if from == Moment::Beginning {
+                return Ok(Position::Beginning);
+            }
+            let offsets = moment::offsets(&*self.broker, std::slice::from_ref(partition), from)?;
+            return Ok(Position::Offset(offsets[0]));
+        }
         match (committed, self.application.options.offset_reset) {
             (Some(committed), _) => Ok(Position::Offset(committed.offset)),
             (None, OffsetReset::Earliest) => Ok(Position::Beginning),
@@ -158,10 +165,11 @@ impl Instance {
             let mut inputs = Vec::new();
             for partition in self.inputs_of(task) {
                 let is_repartition = self.is_repartition(&partition);
+                let stop = self.stops.get(&partition).copied();
                 if let Some(owned) = self.owned.get_mut(&partition)
                     && let (Some(reader), Some((start, committed))) = (owned.reader.take(), owned.start.take())
                 {
-                    inputs.push(OpenInput { partition, reader, start, committed, is_repartition });
+                    inputs.push(OpenInput { partition, reader, start, committed, is_repartition, stop });
                 }
             }
             self.open.insert(task);
@@ -191,29 +199,7 @@ impl Instance {
         Ok(true)
     }
 
-    /// Whether all that was in the inputs when this was called is processed and committed, by whatever instance.
-    ///
-    /// Positions are asked for before ends: so what a task had written to a repartition topic before its own input was
-    /// all committed is among the ends, and one look covers topologies of any depth.
-    pub fn is_drained(&mut self, broker: &dyn crate::broker::Broker) -> Result<bool, BrokerError> {
-        let topology = &self.application.topology;
-        let topics: Vec<&str> = topology.sub_topologies.iter().flat_map(|sub| &sub.sources).map(|t| &**t).collect();
-        let described = broker.describe(&topics)?;
-        let partitions: Vec<TopicPartition> = (described.into_iter().flatten())
-            .flat_map(|topic| (0..topic.partitions).map(move |p| TopicPartition::new(topic.name.as_str(), p)))
-            .collect();
-        if self.phase != super::Phase::Running || self.closing.is_some() || self.assigned.is_some() {
-            return Ok(false);
-        }
-        let committed = match self.member()?.committed(&partitions) {
-            Err(error) if error.kind == ErrorKind::Retry => return Ok(false),
-            committed => committed?,
-        };
-        let ends = broker.end_offsets(&partitions)?;
-        Ok(committed.iter().zip(ends).all(|(committed, end)| committed.as_ref().map_or(0, |c| c.offset) >= end))
-    }
-
-    fn member(&mut self) -> Result<&mut Box<dyn GroupMember>, BrokerError> {
+    pub(super) fn member(&mut self) -> Result<&mut Box<dyn GroupMember>, BrokerError> {
         self.member.as_mut().ok_or_else(|| BrokerError::new(ErrorKind::Fatal, "the instance has left the group"))
     }
 
