@@ -1,7 +1,9 @@
 //! Topologies and plans as text, compared with the files beside this one.
 //!
 //! `MILLSTREAM_TEST_GOLDEN=write cargo test -p millstream-tests --test golden` writes the files anew: look at the difference,
-//! as names in them are the names of topics and stores.
+//! as names in them are the names of topics and stores. Those of the services are compared by their own tests.
+
+mod compare;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,12 +15,7 @@ use millstream::prelude::*;
 use millstream::topology::{Define, Plan, Topology};
 
 fn compare(file: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(file);
-    if std::env::var("MILLSTREAM_TEST_GOLDEN").is_ok_and(|value| value == "write") {
-        std::fs::write(&path, text).unwrap();
-    }
-    let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(text, golden, "{} differs", path.display());
+    compare::compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(file), text);
 }
 
 fn plan(topology: &Topology, partitions: i32) -> Plan {
@@ -61,6 +58,8 @@ fn every_operator_is_described() {
     let define: Define = Arc::new(operators);
     let topology = Topology::build("app", &define).unwrap();
     compare("operators.txt", &topology.to_string());
+    compare("operators.mmd", &topology.to_mermaid());
+    compare("operators.dot", &topology.to_graphviz());
     compare("operators-plan.txt", &plan(&topology, 12).to_string());
 }
 
