@@ -63,6 +63,44 @@ fn every_operator_is_described() {
     compare("operators-plan.txt", &plan(&topology, 12).to_string());
 }
 
+/// Passes records on.
+struct Pass;
+
+impl Processor for Pass {
+    type KeyIn = String;
+    type ValueIn = String;
+    type KeyOut = String;
+    type ValueOut = String;
+
+    fn process(
+        &self,
+        context: &mut ProcessorContext<'_, '_, String, String>,
+        record: Record<String, String>,
+    ) -> Result<(), ProcessError> {
+        context.forward(record)
+    }
+}
+
+/// Names that mean something to the languages of the pictures, and a topic of the user's between two sub-topologies.
+#[test]
+fn names_are_shown_as_they_are() {
+    let define: Define = Arc::new(|b| {
+        let (input, between) = (Topic::new("style:<in>", Utf8, Utf8), Topic::new(r"50% \ü", Utf8, Utf8));
+        let store = b.store(Store::new("`the` \"store\"", Utf8, Utf8));
+        b.stream(&input)
+            .process(r#"say "hi" & <b>go</b>"#, Pass, &[&store])
+            .process(r"back\nslash \N \", Pass, &[])
+            .process("end", Pass, &[])
+            .process("process-all", Pass, &[])
+            .to(&between);
+        b.stream(&between).process("#35; &lt; *x* [y] {z}|", Pass, &[]);
+    });
+    let topology = Topology::build(r#"an "app" \"#, &define).unwrap();
+    compare("names.txt", &topology.to_string());
+    compare("names.mmd", &topology.to_mermaid());
+    compare("names.dot", &topology.to_graphviz());
+}
+
 #[test]
 fn what_is_wrong_with_a_topology_is_told_all_at_once() {
     let define: Define = Arc::new(|b| {
