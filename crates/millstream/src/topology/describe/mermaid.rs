@@ -16,7 +16,7 @@ impl Topology {
 
 fn write(out: &mut String, topology: &Topology) -> fmt::Result {
     let picture = Picture::new(topology);
-    writeln!(out, "---\ntitle: \"topology {}\"\n---\nflowchart TB", escaped(&topology.application_id))?;
+    writeln!(out, "---\ntitle: \"topology {}\"\n---\nflowchart TB", escaped_title(&topology.application_id))?;
     for (number, shapes) in picture.sub_topologies.iter().enumerate() {
         writeln!(out, "  subgraph sub{number}[\"sub-topology {number}\"]")?;
         for shape in shapes {
@@ -48,15 +48,28 @@ fn drawn(shape: &Shape<'_>) -> String {
     }
 }
 
-/// Mermaid takes labels for HTML with entities of its own (`#34;`), `\n` for a new line, and some versions take them for
-/// Markdown: all that could mean something is written as an entity.
+/// Mermaid takes labels for HTML with entities of its own (`#34;`), and some versions take them for Markdown: all that could
+/// mean something is written as an entity.
 fn escaped(text: &str) -> String {
+    replaced(text, |c| match c {
+        // `\n` would be a new line even then; the space of no width keeps them apart.
+        '\\' => "#92;#8203;".to_owned(),
+        _ => format!("#{};", u32::from(c)),
+    })
+}
+
+/// The title is plain text, but in YAML.
+fn escaped_title(text: &str) -> String {
+    replaced(text, |c| format!("\\U{:08x}", u32::from(c)))
+}
+
+fn replaced(text: &str, special: impl Fn(char) -> String) -> String {
     let mut out = String::new();
     for c in text.chars() {
         match c {
             _ if c.is_alphanumeric() || " -._/,()".contains(c) => out.push(c),
             _ if c.is_control() => out.push(' '),
-            _ => out.push_str(&format!("#{};", u32::from(c))),
+            _ => out.push_str(&special(c)),
         }
     }
     out
@@ -64,13 +77,14 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::escaped;
+    use super::{escaped, escaped_title};
 
     #[test]
     fn what_means_something_to_mermaid_is_an_entity() {
         assert_eq!(escaped("app-by_day.v1 (é)"), "app-by_day.v1 (é)");
         assert_eq!(escaped(r#"a"b"#), "a#34;b");
         assert_eq!(escaped("#35; <br> &amp;"), "#35;35#59; #60;br#62; #38;amp#59;");
-        assert_eq!(escaped("`*x*` \\n\n[y]"), "#96;#42;x#42;#96; #92;n #91;y#93;");
+        assert_eq!(escaped_title(r#"a "b""#), r"a \U00000022b\U00000022");
+        assert_eq!(escaped("`*x*` \\n\n[y]"), "#96;#42;x#42;#96; #92;#8203;n #91;y#93;");
     }
 }
