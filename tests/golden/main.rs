@@ -1,7 +1,9 @@
 //! Topologies and plans as text, compared with the files beside this one.
 //!
 //! `MILLSTREAM_TEST_GOLDEN=write cargo test -p millstream-tests --test golden` writes the files anew: look at the difference,
-//! as names in them are the names of topics and stores.
+//! as names in them are the names of topics and stores. Those of the services are compared by their own tests.
+
+mod compare;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,12 +15,7 @@ use millstream::prelude::*;
 use millstream::topology::{Define, Plan, Topology};
 
 fn compare(file: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(file);
-    if std::env::var("MILLSTREAM_TEST_GOLDEN").is_ok_and(|value| value == "write") {
-        std::fs::write(&path, text).unwrap();
-    }
-    let golden = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(text, golden, "{} differs", path.display());
+    compare::compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(file), text);
 }
 
 fn plan(topology: &Topology, partitions: i32) -> Plan {
@@ -61,7 +58,47 @@ fn every_operator_is_described() {
     let define: Define = Arc::new(operators);
     let topology = Topology::build("app", &define).unwrap();
     compare("operators.txt", &topology.to_string());
+    compare("operators.mmd", &topology.to_mermaid());
+    compare("operators.dot", &topology.to_graphviz());
     compare("operators-plan.txt", &plan(&topology, 12).to_string());
+}
+
+/// Passes records on.
+struct Pass;
+
+impl Processor for Pass {
+    type KeyIn = String;
+    type ValueIn = String;
+    type KeyOut = String;
+    type ValueOut = String;
+
+    fn process(
+        &self,
+        context: &mut ProcessorContext<'_, '_, String, String>,
+        record: Record<String, String>,
+    ) -> Result<(), ProcessError> {
+        context.forward(record)
+    }
+}
+
+/// Names that mean something to the languages of the pictures, and a topic of the user's between two sub-topologies.
+#[test]
+fn names_are_shown_as_they_are() {
+    let define: Define = Arc::new(|b| {
+        let (input, between) = (Topic::new("style:<in>", Utf8, Utf8), Topic::new(r"50% \ü", Utf8, Utf8));
+        let store = b.store(Store::new("`the` \"store\"", Utf8, Utf8));
+        b.stream(&input)
+            .process(r#"say "hi" & <b>go</b>"#, Pass, &[&store])
+            .process(r"back\nslash \N \", Pass, &[])
+            .process("end", Pass, &[])
+            .process("process-all", Pass, &[])
+            .to(&between);
+        b.stream(&between).process("#35; &lt; *x* [y] {z}|", Pass, &[]);
+    });
+    let topology = Topology::build(r#"an "app" \"#, &define).unwrap();
+    compare("names.txt", &topology.to_string());
+    compare("names.mmd", &topology.to_mermaid());
+    compare("names.dot", &topology.to_graphviz());
 }
 
 #[test]

@@ -51,8 +51,8 @@ pub(crate) struct Cli {
     pub(crate) plan: bool,
 
     /// Print the topology, and end; needs no broker
-    #[arg(long)]
-    pub(crate) describe: bool,
+    #[arg(long, value_enum, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text", require_equals = true)]
+    pub(crate) describe: Option<Form>,
 
     /// Print the settings in effect as YAML, secrets as ***, and end
     #[arg(long)]
@@ -60,6 +60,16 @@ pub(crate) struct Cli {
 
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// A line for each node and store
+    Text,
+    /// A flowchart, which Markdown viewers draw
+    Mermaid,
+    /// DOT, for `dot -Tsvg`
+    Graphviz,
 }
 
 #[derive(Subcommand)]

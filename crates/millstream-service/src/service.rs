@@ -11,7 +11,7 @@ use millstream::topology::Define;
 use millstream::worker::{Application, Moment, Options};
 
 use crate::background::Background;
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Form};
 use crate::embedded::Embedded;
 use crate::error::{Error, UserError};
 use crate::health::Health;
@@ -127,8 +127,13 @@ impl Service {
         let until = cli.until.or((is_embedded && !cli.keep_running).then_some(Moment::End));
         let options = Options { from: cli.from, until, ..settings.options() };
         let application = Application::new(options, self.define.clone())?;
-        if cli.describe {
-            return print(&application.topology.to_string());
+        if let Some(form) = cli.describe {
+            let topology = &application.topology;
+            return print(&match form {
+                Form::Text => topology.to_string(),
+                Form::Mermaid => topology.to_mermaid(),
+                Form::Graphviz => topology.to_graphviz(),
+            });
         }
         logs::start(&settings.log);
         if cli.plan {

@@ -207,6 +207,15 @@ fn prints_its_topology_and_plan() {
     let description = text(&described.stdout);
     assert!(description.starts_with("topology word-count\n  sub-topology 0\n"), "{description}");
     assert!(description.contains("store word-counts: word-count-word-counts-changelog"), "{description}");
+    assert_eq!(text(&output(&["--describe=text"]).stdout), description);
+    let begins = [("mermaid", "---\ntitle: \"topology word-count\"\n---\nflowchart TB\n"), ("graphviz", "digraph {\n")];
+    for (format, begin) in begins {
+        let drawn = output(&[&format!("--describe={format}")]);
+        assert!(text(&drawn.stdout).starts_with(begin), "{}", text(&drawn.stdout));
+    }
+    let unknown = output(&["--describe=svg"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(text(&unknown.stderr).contains("text, mermaid, graphviz"), "{}", text(&unknown.stderr));
 
     let planned = output(&["--plan", "--set", "application_id=other"]);
     assert_eq!(

@@ -71,6 +71,8 @@ pub struct Node {
     pub name: Arc<str>,
     /// What it is, as one word, with the topic of a source or sink.
     pub kind: String,
+    /// The topic of a source or sink; `None` too where each record decides.
+    pub topic: Option<Arc<str>>,
     /// The names of the nodes that push to it.
     pub parents: Vec<Arc<str>>,
     /// The names of its stores.

@@ -115,6 +115,10 @@ fn describe_part(graph: &Graph, of_node: &[usize], number: usize) -> SubTopology
                     format!("sink({topic})")
                 }
             },
+            topic: match &entry.kind {
+                NodeKind::Source(topic) | NodeKind::Sink(topic) => Some(topic.clone()),
+                NodeKind::Processor(_) | NodeKind::DynamicSink => None,
+            },
             parents: entry.parents.iter().map(|parent| graph.nodes[parent.0].name.clone()).collect(),
             stores: (graph.stores.iter().filter(|store| store.nodes.iter().any(|node| node.0 == i)))
                 .map(|store| store.name.clone())

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::Topology;
+use crate::topology::Topology;
 
 /// The topology as text, a line for each node: stable, so that two versions can be compared line by line.
 impl fmt::Display for Topology {
