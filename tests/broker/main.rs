@@ -1,5 +1,6 @@
 //! The whole of Millstream on a broker: the embedded one, and Apache Kafka.
 
+mod bounded;
 mod crashes;
 mod kills;
 mod purging;

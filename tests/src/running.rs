@@ -63,6 +63,15 @@ impl Running {
         }
     }
 
+    /// Waits until it ends by itself, at the end of a bounded run.
+    pub fn end(self) -> Result<()> {
+        until("the end of the run", || Ok(self.thread.is_finished()))?;
+        match self.thread.join() {
+            Ok(ended) => Ok(ended?),
+            Err(_) => bail!("the instance panicked"),
+        }
+    }
+
     /// Waits until it ends by itself, which must be a failure; returns the reason.
     pub fn failure(self) -> Result<RunError> {
         until("the failure", || Ok(self.thread.is_finished()))?;
