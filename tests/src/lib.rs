@@ -4,4 +4,5 @@ pub mod check;
 pub mod cluster;
 pub mod faults;
 pub mod running;
+pub mod simulation;
 pub mod workload;
