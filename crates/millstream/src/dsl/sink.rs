@@ -28,7 +28,7 @@ impl<V> SinkValue<V> for Option<V> {
 
 impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Writes the records to a topic, each to its key's partition (murmur2, as Kafka's Java client); those with a null
-    /// key are spread. A `None` value is written as a tombstone.
+    /// key are spread. A `None` value is written as a tombstone. Order within a key stays, late and repeated ones included.
     ///
     /// ```
     /// # use millstream::prelude::*;

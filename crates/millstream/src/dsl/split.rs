@@ -17,7 +17,8 @@ type Predicate<K, V> = Box<dyn Fn(&K, &V) -> bool>;
 type Branches<K, V> = Rc<RefCell<Vec<(Predicate<K, V>, Tee<K, V>)>>>;
 
 impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
-    /// Begins to split the stream. A record that no branch takes is dropped; [`Split::otherwise`] takes the rest.
+    /// Begins to split the stream. A record that no branch takes is dropped; [`Split::otherwise`] takes the rest. Each record is
+    /// judged by itself, null, late and repeated ones as any other, and order stays within a branch.
     ///
     /// ```
     /// # use millstream::prelude::*;

@@ -34,7 +34,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         stream
     }
 
-    /// Keeps the records for which `predicate` holds.
+    /// Keeps the records for which `predicate` holds, each judged by itself: null keys and values as the topic's serdes read
+    /// them, late and repeated records as any other.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -53,7 +54,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         })
     }
 
-    /// Drops the records for which `predicate` holds.
+    /// Drops the records for which `predicate` holds; as [`Stream::filter`] in all else.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -72,7 +73,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         })
     }
 
-    /// Makes another key and value of each record. A grouping or join after it needs a repartition topic.
+    /// Makes another key and value of each record, in the order they come, null or repeated ones as any other; the timestamp
+    /// stays. A grouping or join after it needs a repartition topic.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -90,7 +92,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         })
     }
 
-    /// Makes another value of each record; the key stays.
+    /// Makes another value of each record, in the order they come; key (also none) and timestamp stay. A null value comes to
+    /// `f` as the topic's serde reads it: `None` with [`Nullable`](crate::serde::Nullable).
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -108,7 +111,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         })
     }
 
-    /// Makes any number of records, with their keys, of each one; they have its timestamp and headers.
+    /// Makes any number of records, with their keys, of each one, in the order they come; they have its timestamp and headers.
+    /// Null keys and values, late and repeated records are as any other.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -134,7 +138,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         })
     }
 
-    /// Makes any number of values of each one; they have its key, timestamp and headers.
+    /// Makes any number of values of each one, in the order they come; they have its key (also none), timestamp and headers.
+    /// Null values, late and repeated records are as any other.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -160,7 +165,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         })
     }
 
-    /// Shows each record to `look` and passes it on (Kafka Streams' `peek`). After an abort records are shown again.
+    /// Shows each record, null, late or repeated ones as any other, to `look` and passes it on (Kafka Streams' `peek`). After
+    /// an abort records are shown again.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -178,8 +184,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         })
     }
 
-    /// The records of both streams. Records of one stream keep their order; between the two there is none, but that a
-    /// task with several inputs takes the record with the smallest timestamp first.
+    /// The records of both streams, null, late and repeated ones as any other. Records of one stream keep their order; between
+    /// the two there is none, but that a task with several inputs takes the record with the smallest timestamp first.
     ///
     /// ```
     /// # use millstream::prelude::*;
