@@ -5,6 +5,7 @@
 
 mod builder;
 mod change;
+mod global;
 mod group;
 mod join;
 mod join_windowed;
@@ -18,6 +19,7 @@ mod windowed;
 
 pub use crate::topology::TopologyBuilder;
 pub use change::Change;
+pub use global::GlobalTable;
 pub use group::GroupedStream;
 pub use join_windowed::{JoinStores, WindowedJoin};
 pub use sink::SinkValue;

@@ -6,7 +6,7 @@ use super::join_rows::JoinRows;
 use super::{FlushError, StateStore, Store, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{Serde, SerdeError, encode};
+use crate::serde::{SerdeError, encode};
 use crate::time::Clock;
 
 /// One stream's records as a windowed join keeps them: all of them, also several of one key and time, until no record of
@@ -24,10 +24,6 @@ pub(crate) struct JoinWindowStore<K, V> {
 impl<K: Hash + Eq + 'static, V: 'static> JoinWindowStore<K, V> {
     pub(crate) fn new(store: Store<K, V>, retention_ms: i64, clock: Clock) -> Self {
         JoinWindowStore { store, retention_ms, clock, rows: RefCell::default() }
-    }
-
-    pub(crate) fn key_serde(&self) -> &dyn Serde<K> {
-        &*self.store.key
     }
 
     /// Whether the key or the value is what its serde writes as null: such a record has nothing to be joined by.

@@ -4,6 +4,7 @@
 //! was changed, the value before: a commit writes each such key once to the changelog and forgets the old values; an
 //! abort puts them back. Both cost the changed keys, not the store.
 
+mod global;
 mod join_rows;
 mod join_window;
 mod key_value;
@@ -16,6 +17,7 @@ pub use key_value::KeyValueStore;
 pub use store::Store;
 pub use window::WindowStore;
 
+pub(crate) use global::{GlobalRows, GlobalStore, GlobalStores, LoadGlobal};
 pub(crate) use join_window::JoinWindowStore;
 pub(crate) use unjoined::{JoinSide, Unjoined, UnjoinedStore};
 

@@ -15,6 +15,8 @@ pub(crate) use split::TaskGraph;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::state::GlobalStores;
+
 /// A function that builds a topology; called once for the plan, and once for each task.
 pub type Define = Arc<dyn Fn(&TopologyBuilder) + Send + Sync>;
 
@@ -27,6 +29,8 @@ pub struct Topology {
     pub sub_topologies: Vec<SubTopology>,
     /// The repartition topics.
     pub repartitions: Vec<Repartition>,
+    /// The global tables, which every worker reads as a whole.
+    pub globals: Vec<GlobalTableDescription>,
     /// All topics that are written to, by their dense ids.
     pub(crate) topics: Vec<Arc<str>>,
     /// The names of all nodes, by their numbers.
@@ -44,6 +48,8 @@ pub struct SubTopology {
     pub sinks: Vec<Arc<str>>,
     /// Its stores.
     pub stores: Vec<StoreDescription>,
+    /// The names of the global tables that it uses.
+    pub globals: Vec<Arc<str>>,
 }
 
 /// A node of the graph.
@@ -68,6 +74,15 @@ pub struct StoreDescription {
     pub changelog: Arc<str>,
 }
 
+/// A global table of a topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GlobalTableDescription {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The topic that it holds.
+    pub topic: Arc<str>,
+}
+
 /// A topic that a topology writes and reads itself, to bring records of one key together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repartition {
@@ -88,7 +103,7 @@ impl Topology {
     /// # Errors
     /// Names used twice, a source read twice, a grouping by a key that is not the partitions' key, …: all of them.
     pub fn build(application_id: &str, define: &Define) -> Result<Topology, TopologyError> {
-        let builder = TopologyBuilder::new(application_id);
+        let builder = TopologyBuilder::new(application_id, GlobalStores::default());
         define(&builder);
         let graph = Rc::clone(&builder.graph);
         let graph = graph.borrow();
@@ -101,12 +116,14 @@ impl Topology {
         Ok(split::describe(&graph))
     }
 
-    /// The topics that are read and not made by the topology itself, sorted.
+    /// The topics that are read and not made by the topology itself, those of global tables included, sorted.
     pub fn source_topics(&self) -> Vec<Arc<str>> {
         let internal = |topic: &Arc<str>| self.repartitions.iter().any(|r| r.topic == *topic);
         let mut topics: Vec<_> = self.sub_topologies.iter().flat_map(|sub| &sub.sources).cloned().collect();
         topics.retain(|topic| !internal(topic));
+        topics.extend(self.globals.iter().map(|global| global.topic.clone()));
         topics.sort();
+        topics.dedup();
         topics
     }
 }

@@ -193,7 +193,8 @@ impl Instance {
     /// Whether all that was in the inputs when this was called is processed and committed, by whatever instance.
     ///
     /// Positions are asked for before ends: so what a task had written to a repartition topic before its own input was
-    /// all committed is among the ends, and one look covers topologies of any depth.
+    /// all committed is among the ends, and one look covers topologies of any depth. Global tables need no look: no task that
+    /// uses one has processed anything before the table was read to its end.
     pub fn is_drained(&mut self, broker: &dyn crate::broker::Broker) -> Result<bool, BrokerError> {
         let topology = &self.application.topology;
         let topics: Vec<&str> = topology.sub_topologies.iter().flat_map(|sub| &sub.sources).map(|t| &**t).collect();
