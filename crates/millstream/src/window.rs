@@ -1,5 +1,9 @@
 //! Windows: spans of event time, each with its own aggregate.
 
+mod join;
+
+pub use join::JoinWindows;
+
 use std::time::Duration;
 
 use crate::record::Timestamp;

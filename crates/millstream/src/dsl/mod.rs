@@ -5,8 +5,10 @@
 
 mod builder;
 mod change;
+mod global;
 mod group;
 mod join;
+mod join_windowed;
 mod late;
 mod process;
 mod sink;
@@ -17,7 +19,9 @@ mod windowed;
 
 pub use crate::topology::TopologyBuilder;
 pub use change::Change;
+pub use global::GlobalTable;
 pub use group::GroupedStream;
+pub use join_windowed::{JoinStores, WindowedJoin};
 pub use sink::SinkValue;
 pub use split::Split;
 pub use stream::Stream;

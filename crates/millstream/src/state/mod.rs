@@ -4,14 +4,22 @@
 //! was changed, the value before: a commit writes each such key once to the changelog and forgets the old values; an
 //! abort puts them back. Both cost the changed keys, not the store.
 
+mod global;
+mod join_rows;
+mod join_window;
 mod key_value;
 mod rows;
 mod store;
+mod unjoined;
 mod window;
 
 pub use key_value::KeyValueStore;
 pub use store::Store;
 pub use window::WindowStore;
+
+pub(crate) use global::{GlobalRows, GlobalStore, GlobalStores, LoadGlobal};
+pub(crate) use join_window::JoinWindowStore;
+pub(crate) use unjoined::{JoinSide, Unjoined, UnjoinedStore};
 
 use crate::broker::{BrokerError, Message};
 use crate::record::Timestamp;

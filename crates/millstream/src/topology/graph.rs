@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::broker::{Message, TopicId};
 use crate::processor::{Context, ProcessError, Punctuation, PunctuationType};
 use crate::record::Timestamp;
-use crate::state::{StateStore, StoreId};
+use crate::state::{GlobalStores, StateStore, StoreId};
 use crate::time::Clock;
 use crate::topology::Repartition;
 
@@ -30,6 +30,9 @@ pub(crate) struct Graph {
     pub(crate) nodes: Vec<NodeEntry>,
     pub(crate) sources: Vec<Source>,
     pub(crate) stores: Vec<StoreEntry>,
+    pub(crate) globals: Vec<GlobalEntry>,
+    /// The rows of global tables: the worker's, whose task the graph is built for.
+    pub(crate) global_stores: GlobalStores,
     pub(crate) punctuators: Vec<Punctuator>,
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) commit_hooks: Vec<CommitHook>,
@@ -77,6 +80,14 @@ pub(crate) struct StoreEntry {
     pub(crate) store: Option<Rc<dyn StateStore>>,
 }
 
+/// A global table.
+pub(crate) struct GlobalEntry {
+    pub(crate) name: Arc<str>,
+    pub(crate) topic: Arc<str>,
+    /// The nodes that use it.
+    pub(crate) nodes: Vec<NodeId>,
+}
+
 pub(crate) struct Punctuator {
     pub(crate) node: NodeId,
     pub(crate) punctuation: Punctuation,
@@ -102,12 +113,14 @@ pub(crate) struct CommitHook {
 }
 
 impl Graph {
-    pub(crate) fn new(application_id: &str) -> Self {
+    pub(crate) fn new(application_id: &str, global_stores: GlobalStores) -> Self {
         Graph {
             application_id: application_id.into(),
             nodes: Vec::new(),
             sources: Vec::new(),
             stores: Vec::new(),
+            globals: Vec::new(),
+            global_stores,
             punctuators: Vec::new(),
             alarms: Vec::new(),
             commit_hooks: Vec::new(),
@@ -164,12 +177,25 @@ impl Graph {
 
     /// Reserves a store's place; [`Graph::set_store`] fills it.
     pub(crate) fn store(&mut self, name: &Arc<str>) -> StoreId {
-        if self.stores.iter().any(|store| store.name == *name) {
-            self.errors.push(format!("two stores are named {name}; each name is given once"));
-        }
+        self.require_unused_store_name(name);
         let changelog = self.topic(&format!("{}-{name}-changelog", self.application_id));
         self.stores.push(StoreEntry { name: name.clone(), changelog, nodes: Vec::new(), store: None });
         StoreId(self.stores.len() - 1)
+    }
+
+    /// Adds a global table; gives its number.
+    pub(crate) fn global(&mut self, name: &Arc<str>, topic: &Arc<str>) -> usize {
+        self.require_unused_store_name(name);
+        self.globals.push(GlobalEntry { name: name.clone(), topic: topic.clone(), nodes: Vec::new() });
+        self.globals.len() - 1
+    }
+
+    fn require_unused_store_name(&mut self, name: &Arc<str>) {
+        let mut names =
+            self.stores.iter().map(|store| &store.name).chain(self.globals.iter().map(|global| &global.name));
+        if names.any(|used| used == name) {
+            self.errors.push(format!("two stores are named {name}; each name is given once"));
+        }
     }
 
     pub(crate) fn set_store(&mut self, id: StoreId, store: Rc<dyn StateStore>) {

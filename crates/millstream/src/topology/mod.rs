@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::broker::TopicId;
+use crate::state::GlobalStores;
 
 /// A function that builds a topology; called once for the plan, and once for each task.
 pub type Define = Arc<dyn Fn(&TopologyBuilder) + Send + Sync>;
@@ -30,6 +31,8 @@ pub struct Topology {
     pub sub_topologies: Vec<SubTopology>,
     /// The repartition topics.
     pub repartitions: Vec<Repartition>,
+    /// The global tables, which every worker reads as a whole.
+    pub globals: Vec<GlobalTableDescription>,
     /// All topics that are written to, by their dense ids.
     pub(crate) topics: Vec<Arc<str>>,
     /// The names of all nodes, by their numbers.
@@ -47,6 +50,8 @@ pub struct SubTopology {
     pub sinks: Vec<Arc<str>>,
     /// Its stores.
     pub stores: Vec<StoreDescription>,
+    /// The names of the global tables that it uses.
+    pub globals: Vec<Arc<str>>,
     /// How its tasks tell those behind repartition topics what time they have come to.
     pub(crate) time: TimeDescription,
 }
@@ -88,6 +93,15 @@ pub struct StoreDescription {
     pub changelog: Arc<str>,
 }
 
+/// A global table of a topology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GlobalTableDescription {
+    /// Its name.
+    pub name: Arc<str>,
+    /// The topic that it holds.
+    pub topic: Arc<str>,
+}
+
 /// A topic that a topology writes and reads itself, to bring records of one key together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repartition {
@@ -108,7 +122,7 @@ impl Topology {
     /// # Errors
     /// Names used twice, a source read twice, a grouping by a key that is not the partitions' key, …: all of them.
     pub fn build(application_id: &str, define: &Define) -> Result<Topology, TopologyError> {
-        let builder = TopologyBuilder::new(application_id);
+        let builder = TopologyBuilder::new(application_id, GlobalStores::default());
         define(&builder);
         let graph = Rc::clone(&builder.graph);
         let graph = graph.borrow();
@@ -121,12 +135,14 @@ impl Topology {
         Ok(split::describe(&graph))
     }
 
-    /// The topics that are read and not made by the topology itself, sorted.
+    /// The topics that are read and not made by the topology itself, those of global tables included, sorted.
     pub fn source_topics(&self) -> Vec<Arc<str>> {
         let internal = |topic: &Arc<str>| self.repartitions.iter().any(|r| r.topic == *topic);
         let mut topics: Vec<_> = self.sub_topologies.iter().flat_map(|sub| &sub.sources).cloned().collect();
         topics.retain(|topic| !internal(topic));
+        topics.extend(self.globals.iter().map(|global| global.topic.clone()));
         topics.sort();
+        topics.dedup();
         topics
     }
 }

@@ -2,9 +2,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::graph::{Alarm, CommitHook, Graph, NodeKind, Punctuator, Source, StoreEntry};
-use super::{Define, Node, StoreDescription, SubTopology, TimeDescription, Topology, TopologyBuilder};
+use super::{
+    Define, GlobalTableDescription, Node, StoreDescription, SubTopology, TimeDescription, Topology, TopologyBuilder,
+};
 use crate::broker::TopicId;
-use crate::state::StateStore;
+use crate::state::{GlobalStores, StateStore};
 use crate::time::Clock;
 
 /// The graph of one task: one sub-topology, with stores of its own.
@@ -29,10 +31,17 @@ pub(crate) struct TaskStore {
 
 impl TaskGraph {
     /// Builds the whole topology and keeps the one sub-topology: building costs little, and once for each task.
-    pub(crate) fn build(application_id: &str, define: &Define, sub_topology: usize) -> TaskGraph {
-        let builder = TopologyBuilder::new(application_id);
+    /// Its global tables are those of its worker.
+    pub(crate) fn build(
+        application_id: &str,
+        define: &Define,
+        sub_topology: usize,
+        globals: &GlobalStores,
+    ) -> TaskGraph {
+        let builder = TopologyBuilder::new(application_id, globals.clone());
         define(&builder);
-        let mut graph = std::mem::replace(&mut *builder.graph.borrow_mut(), Graph::new(application_id));
+        let emptied = Graph::new(application_id, GlobalStores::default());
+        let mut graph = std::mem::replace(&mut *builder.graph.borrow_mut(), emptied);
         let of_node = sub_topology_of_nodes(&graph);
         let stores =
             graph.stores.drain(..).filter(|entry| sub_topology_of_store(entry, &of_node) == Some(sub_topology));
@@ -93,6 +102,9 @@ pub(crate) fn describe(graph: &Graph) -> Topology {
         application_id: graph.application_id.clone(),
         sub_topologies,
         repartitions: graph.repartitions.clone(),
+        globals: (graph.globals.iter())
+            .map(|global| GlobalTableDescription { name: global.name.clone(), topic: global.topic.clone() })
+            .collect(),
         topics: graph.topics.clone(),
         node_names: graph.nodes.iter().map(|node| node.name.clone()).collect(),
     }
@@ -120,13 +132,16 @@ fn describe_part(graph: &Graph, of_node: &[usize], number: usize) -> SubTopology
                 NodeKind::Processor(_) | NodeKind::DynamicSink => None,
             },
             parents: entry.parents.iter().map(|parent| graph.nodes[parent.0].name.clone()).collect(),
-            stores: (graph.stores.iter().filter(|store| store.nodes.iter().any(|node| node.0 == i)))
-                .map(|store| store.name.clone())
-                .collect(),
+            stores: {
+                let stores = graph.stores.iter().map(|store| (&store.name, &store.nodes));
+                let stores = stores.chain(graph.globals.iter().map(|global| (&global.name, &global.nodes)));
+                stores.filter(|(_, nodes)| nodes.iter().any(|node| node.0 == i)).map(|(name, _)| name.clone()).collect()
+            },
         })
         .collect();
     let sources = graph.sources.iter().filter(|source| of_node[source.node.0] == number);
     let stores = graph.stores.iter().filter(|entry| sub_topology_of_store(entry, of_node) == Some(number));
+    let globals = graph.globals.iter().filter(|global| global.nodes.iter().any(|node| of_node[node.0] == number));
     SubTopology {
         nodes,
         sinks,
@@ -138,5 +153,6 @@ fn describe_part(graph: &Graph, of_node: &[usize], number: usize) -> SubTopology
             })
             .collect(),
         time: TimeDescription::default(),
+        globals: globals.map(|global| global.name.clone()).collect(),
     }
 }

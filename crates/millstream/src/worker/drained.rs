@@ -7,7 +7,8 @@ impl Instance {
     /// that is to end: whether every source partition came to its end, and everything that waited for time was pushed.
     ///
     /// Positions are asked for before ends: so what a task had written to a repartition topic before its own input was
-    /// all committed is among the ends, and one look covers topologies of any depth.
+    /// all committed is among the ends, and one look covers topologies of any depth. Global tables need no look: no task that
+    /// uses one has processed anything before the table was read to its end.
     pub fn is_drained(&mut self, broker: &dyn Broker) -> Result<bool, BrokerError> {
         let application = self.application.clone();
         let subs = &application.topology.sub_topologies;

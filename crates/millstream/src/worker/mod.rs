@@ -17,6 +17,7 @@
 mod close;
 mod commit;
 mod drained;
+mod globals;
 mod instance;
 mod message;
 mod moment;

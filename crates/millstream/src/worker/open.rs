@@ -85,7 +85,10 @@ impl Worker {
             None => {
                 let application = &self.application;
                 let id = &application.options.application_id;
-                (TaskGraph::build(id, &application.define, task.sub_topology), vec![0; ends.len()])
+                (
+                    TaskGraph::build(id, &application.define, task.sub_topology, &self.globals.stores),
+                    vec![0; ends.len()],
+                )
             }
         };
         let mut restoring = Vec::new();

@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::commit::Committing;
+use super::globals::Globals;
 use super::message::{Command, Report};
 use super::open::{Opening, Parked};
 use super::{Application, Options, TaskState, TaskStatus, WorkerStatus};
@@ -37,6 +38,7 @@ pub struct Worker {
     /// Tasks that could not be opened yet, as the broker did not answer.
     pub(super) opening: Vec<Opening>,
     pub(super) parked: Vec<Parked>,
+    pub(super) globals: Globals,
     pub(super) committing: Committing,
     /// After an error that may pass: nothing is tried before then.
     pub(super) resume_at: Timestamp,
@@ -74,6 +76,7 @@ impl From<WorkerSeed> for Worker {
             tasks: Vec::new(),
             opening: Vec::new(),
             parked: Vec::new(),
+            globals: Globals::default(),
             committing: Committing::default(),
             resume_at: Timestamp::MIN,
             ended: false,
@@ -123,7 +126,9 @@ impl Worker {
 
     fn work(&mut self, now: Timestamp) -> Result<bool, TaskError> {
         self.finish_opening(now)?;
-        let mut busy = self.restore(now)?;
+        self.open_globals(now)?;
+        let mut busy = self.read_globals()?;
+        busy |= self.restore(now)?;
         busy |= self.run(now)?;
         if self.committing.is_due(now, self.options(), self.uncommitted()) {
             self.commit(now)?;
@@ -164,7 +169,11 @@ impl Worker {
         let pace =
             Pace { idle_timeout_ms: options.idle_timeout_ms, watermark_interval_ms: options.watermark_interval_ms };
         let mut consumed = 0;
-        for task in self.tasks.iter_mut().filter(|task| task.is_running()) {
+        let subs = &self.application.topology.sub_topologies;
+        for task in &mut self.tasks {
+            if !self.globals.let_run(task, &subs[task.id.sub_topology].globals) {
+                continue;
+            }
             consumed += task.run(output, now, merge)?;
             task.punctuate_wall_clock(output, now)?;
             task.pass_time(output, now, pace)?;
@@ -224,7 +233,9 @@ impl Worker {
             .map(|opening| TaskStatus { id: opening.task, state: TaskState::Restoring { restored: 0, total: 0 } });
         let tasks = self.tasks.iter().map(|task| {
             let (restored, total) = task.restore_progress();
-            let state = if task.is_running() { TaskState::Running } else { TaskState::Restoring { restored, total } };
+            let globals = &self.application.topology.sub_topologies[task.id.sub_topology].globals;
+            let is_running = self.globals.let_run(task, globals);
+            let state = if is_running { TaskState::Running } else { TaskState::Restoring { restored, total } };
             TaskStatus { id: task.id, state }
         });
         self.status.set_tasks(opening.chain(tasks).collect());

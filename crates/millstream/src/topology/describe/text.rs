@@ -22,6 +22,9 @@ impl fmt::Display for Topology {
                 writeln!(f, "    store {}: {}", store.name, store.changelog)?;
             }
         }
+        for global in &self.globals {
+            writeln!(f, "  global table {}: {}", global.name, global.topic)?;
+        }
         Ok(())
     }
 }

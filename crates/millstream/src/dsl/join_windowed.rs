@@ -1,0 +1,407 @@
+use std::hash::Hash;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::late::Late;
+use super::{Stream, TopologyBuilder};
+use crate::processor::{Context, ProcessError, PunctuationType, Tee};
+use crate::record::{Headers, Record, Timestamp};
+use crate::serde::Serde;
+use crate::state::{JoinSide, JoinWindowStore, StateStore, Store, StoreId, Unjoined, UnjoinedStore};
+use crate::topology::{NodeId, NodeKind};
+use crate::window::JoinWindows;
+
+/// What a windowed join keeps: the name that its stores begin with, and how keys and the values of both streams are
+/// written to their changelogs.
+///
+/// The changelogs are named as Kafka Streams names them after `StreamJoined.withStoreName`:
+/// `<application_id>-<name>-this-join-store-changelog` and so on. Choose the name once; a new name is a new, empty join.
+pub struct JoinStores<K, V, W> {
+    name: Arc<str>,
+    key: Arc<dyn Serde<K>>,
+    this: Arc<dyn Serde<V>>,
+    other: Arc<dyn Serde<W>>,
+}
+
+impl<K, V, W> JoinStores<K, V, W> {
+    /// Stores whose names begin with `name`; `this` writes the values of the stream that is joined, `other` those of the
+    /// stream that it is joined with.
+    pub fn new(name: impl Into<Arc<str>>, key: impl Serde<K>, this: impl Serde<V>, other: impl Serde<W>) -> Self {
+        JoinStores { name: name.into(), key: Arc::new(key), this: Arc::new(this), other: Arc::new(other) }
+    }
+
+    fn store<T>(&self, suffix: &str, value: &Arc<dyn Serde<T>>) -> Store<K, T> {
+        Store { name: format!("{}-{suffix}", self.name).into(), key: self.key.clone(), value: value.clone() }
+    }
+}
+
+/// The results of a windowed join: a [`Stream`], and beside it the records that came too late.
+///
+/// A record is late when its own stream is so far ahead that it is not kept: older than the newest one by the whole
+/// window and the grace. It still meets what is here of the other stream, but nothing that comes after it.
+pub struct WindowedJoin<K, V, W, R> {
+    results: Stream<K, R>,
+    late: Late<K, V>,
+    other_late: Late<K, W>,
+}
+
+impl<K: Clone + 'static, V: Clone + 'static, W: Clone + 'static, R> WindowedJoin<K, V, W, R> {
+    /// The late records of the stream whose method was called, as they were. See [`Stream::join_windowed`].
+    pub fn late(&self) -> Stream<K, V> {
+        self.late.stream(&self.results.builder, false)
+    }
+
+    /// The late records of the stream that it was joined with.
+    pub fn other_late(&self) -> Stream<K, W> {
+        self.other_late.stream(&self.results.builder, false)
+    }
+}
+
+impl<K, V, W, R> Deref for WindowedJoin<K, V, W, R> {
+    type Target = Stream<K, R>;
+
+    fn deref(&self) -> &Stream<K, R> {
+        &self.results
+    }
+}
+
+/// Which unjoined records of a join yield a result.
+#[derive(Clone, Copy)]
+struct Outer {
+    left: bool,
+    right: bool,
+}
+
+impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
+    /// Joins each record with those of the other stream that have the same key and a timestamp within `windows`: each pair
+    /// once, when the later of the two comes, with the larger of the two timestamps. Both streams must have the keys that
+    /// chose their partitions, and as many partitions.
+    ///
+    /// Records come in any order, also of one key and time, and all count. A record that comes late by the whole window and
+    /// the grace is counted as late and not kept for others. A null key or value (a `None` of
+    /// [`Nullable`](crate::serde::Nullable)) is dropped: it has nothing to be joined by.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # use std::time::Duration;
+    /// # let (orders, payments) = (Topic::<_, i64>::new("orders", Utf8, Be64), Topic::<_, i64>::new("payments", Utf8, Be64));
+    /// # let output = Topic::<_, i64>::new("out", Utf8, Be64);
+    /// # let (o, p, out) = (orders.clone(), payments.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let windows = JoinWindows::of_time_difference(Duration::from_millis(10));
+    ///     let stores = JoinStores::new("paid", Utf8, Be64, Be64);
+    ///     b.stream(&o).join_windowed(&b.stream(&p), windows, stores, |order, paid| order - paid).to(&out)
+    /// });
+    /// driver.pipe(&orders, "a".to_string(), 100, 0);
+    /// driver.pipe(&payments, "a".to_string(), 70, 10);
+    /// driver.pipe(&payments, "a".to_string(), 30, 11); // too young for the order at 0
+    /// driver.pipe(&orders, "a".to_string(), 50, 4);
+    /// let results: Vec<_> = driver.records(&output).into_iter().map(|r| (r.value.unwrap(), r.timestamp)).collect();
+    /// assert_eq!(results, [(30, 10), (-20, 10), (20, 11)]);
+    /// ```
+    pub fn join_windowed<W: Clone + 'static, R: Clone + 'static>(
+        &self,
+        other: &Stream<K, W>,
+        windows: JoinWindows,
+        stores: JoinStores<K, V, W>,
+        joiner: impl Fn(&V, &W) -> R + 'static,
+    ) -> WindowedJoin<K, V, W, R> {
+        let joiner = move |left: Option<&V>, right: Option<&W>| Some(joiner(left?, right?));
+        let names = ["this-join-store", "other-join-store", ""];
+        self.windowed("join-windowed", Outer { left: false, right: false }, other, windows, stores, names, joiner)
+    }
+
+    /// As [`Stream::join_windowed`]; and a record of this stream that has met none of the other yields one result with
+    /// `None`, once its window with the grace is over, with its own timestamp.
+    ///
+    /// When its window is over, a record meets nothing any more; so it is joined or it is not, and never both. One whose
+    /// window is over when it comes has its result at once, as has one with a null key.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # use std::time::Duration;
+    /// # let (orders, payments) = (Topic::<_, i64>::new("orders", Utf8, Be64), Topic::<_, i64>::new("payments", Utf8, Be64));
+    /// # let output = Topic::<_, String>::new("out", Utf8, Utf8);
+    /// # let (o, p, out) = (orders.clone(), payments.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let windows = JoinWindows::of_time_difference(Duration::from_millis(10)).grace(Duration::from_millis(5));
+    ///     let stores = JoinStores::new("paid", Utf8, Be64, Be64);
+    ///     b.stream(&o)
+    ///         .left_join_windowed(&b.stream(&p), windows, stores, |order, paid| format!("{order} {paid:?}"))
+    ///         .to(&out)
+    /// });
+    /// driver.pipe(&orders, "a".to_string(), 1, 0);
+    /// driver.pipe(&orders, "b".to_string(), 2, 15); // 0 + 10 + 5: a payment for a might still come
+    /// assert!(driver.values(&output).is_empty());
+    /// driver.pipe(&payments, "b".to_string(), 3, 16);
+    /// assert_eq!(driver.values(&output), ["1 None", "2 Some(3)"]);
+    /// ```
+    pub fn left_join_windowed<W: Clone + 'static, R: Clone + 'static>(
+        &self,
+        other: &Stream<K, W>,
+        windows: JoinWindows,
+        stores: JoinStores<K, V, W>,
+        joiner: impl Fn(&V, Option<&W>) -> R + 'static,
+    ) -> WindowedJoin<K, V, W, R> {
+        let joiner = move |left: Option<&V>, right: Option<&W>| Some(joiner(left?, right));
+        let names = ["this-join-store", "outer-other-join-store", "left-shared-join-store"];
+        self.windowed("left-join-windowed", Outer { left: true, right: false }, other, windows, stores, names, joiner)
+    }
+
+    /// As [`Stream::left_join_windowed`], for both streams: each record that has met none of the other stream yields one
+    /// result. `joiner` gets at least one value.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # use std::time::Duration;
+    /// # let (orders, payments) = (Topic::<_, i64>::new("orders", Utf8, Be64), Topic::<_, i64>::new("payments", Utf8, Be64));
+    /// # let output = Topic::<_, String>::new("out", Utf8, Utf8);
+    /// # let (o, p, out) = (orders.clone(), payments.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let windows = JoinWindows::of_time_difference(Duration::from_millis(10));
+    ///     let stores = JoinStores::new("paid", Utf8, Be64, Be64);
+    ///     b.stream(&o)
+    ///         .outer_join_windowed(&b.stream(&p), windows, stores, |order, paid| format!("{order:?} {paid:?}"))
+    ///         .to(&out)
+    /// });
+    /// driver.pipe(&orders, "a".to_string(), 1, 0);
+    /// driver.pipe(&payments, "b".to_string(), 2, 5);
+    /// driver.pipe(&payments, "c".to_string(), 3, 100);
+    /// assert_eq!(driver.values(&output), ["Some(1) None", "None Some(2)"]);
+    /// ```
+    pub fn outer_join_windowed<W: Clone + 'static, R: Clone + 'static>(
+        &self,
+        other: &Stream<K, W>,
+        windows: JoinWindows,
+        stores: JoinStores<K, V, W>,
+        joiner: impl Fn(Option<&V>, Option<&W>) -> R + 'static,
+    ) -> WindowedJoin<K, V, W, R> {
+        let joiner = move |left: Option<&V>, right: Option<&W>| Some(joiner(left, right));
+        let names = ["outer-this-join-store", "outer-other-join-store", "outer-shared-join-store"];
+        self.windowed("outer-join-windowed", Outer { left: true, right: true }, other, windows, stores, names, joiner)
+    }
+
+    #[allow(clippy::too_many_arguments)] // what the three joins differ in
+    fn windowed<W: Clone + 'static, R: Clone + 'static>(
+        &self,
+        operator: &'static str,
+        outer: Outer,
+        other: &Stream<K, W>,
+        windows: JoinWindows,
+        stores: JoinStores<K, V, W>,
+        [left_name, right_name, unjoined_name]: [&str; 3],
+        joiner: impl Fn(Option<&V>, Option<&W>) -> Option<R> + 'static,
+    ) -> WindowedJoin<K, V, W, R> {
+        self.require_unchanged_key(operator);
+        other.require_unchanged_key(operator);
+        let builder = &self.builder;
+        let mut parents = vec![self.node, other.node];
+        parents.dedup();
+        let node = builder.graph.borrow_mut().node(NodeKind::Processor(operator), &parents);
+        let clock = builder.graph.borrow().clock.clone();
+        let (left, right) = (stores.store(left_name, &stores.this), stores.store(right_name, &stores.other));
+        let (left_id, right_id) = (reserve(builder, &left.name, node), reserve(builder, &right.name, node));
+        let left = Rc::new(JoinWindowStore::new(left, windows.retention_ms(), clock.clone()));
+        let right = Rc::new(JoinWindowStore::new(right, windows.retention_ms(), clock));
+        builder.graph.borrow_mut().set_store(left_id, left.clone());
+        builder.graph.borrow_mut().set_store(right_id, right.clone());
+        let mirrored = windows.mirrored();
+        let unjoined = (outer.left || outer.right).then(|| {
+            let id = reserve(builder, &format!("{}-{unjoined_name}", stores.name).into(), node);
+            let over_at = move |side, timestamp| match side {
+                JoinSide::Left => windows.over_at(timestamp),
+                JoinSide::Right => mirrored.over_at(timestamp),
+            };
+            let store = Rc::new(UnjoinedStore::new(stores.key.clone(), over_at));
+            builder.graph.borrow_mut().set_store(id, store.clone() as Rc<dyn StateStore>);
+            store
+        });
+        let results = Stream::new(builder, node, false);
+        let (late, other_late) = (Late::of(node), Late::of(node));
+        let join = Rc::new(Join { left, right, unjoined, windows, outer, joiner, children: results.children.clone() });
+        join.tell_unjoined_in_time(builder, node);
+        let (of_left, of_right) = (join.clone(), join);
+        let (left_late, right_late) = (late.clone(), other_late.clone());
+        self.children.add(move |context, record| of_left.take_left(context, record, &left_late));
+        other.children.add(move |context, record| of_right.take_right(context, record, &right_late));
+        WindowedJoin { results, late, other_late }
+    }
+}
+
+fn reserve(builder: &TopologyBuilder, name: &Arc<str>, node: NodeId) -> StoreId {
+    let mut graph = builder.graph.borrow_mut();
+    let id = graph.store(name);
+    graph.connect(id, node);
+    id
+}
+
+/// A windowed join at work.
+struct Join<K, V, W, R, J> {
+    left: Rc<JoinWindowStore<K, V>>,
+    right: Rc<JoinWindowStore<K, W>>,
+    /// Of a left or outer join.
+    unjoined: Option<Rc<UnjoinedStore<K>>>,
+    windows: JoinWindows,
+    outer: Outer,
+    joiner: J,
+    children: Tee<K, R>,
+}
+
+impl<K, V, W, R, J> Join<K, V, W, R, J>
+where
+    K: Hash + Eq + Clone + 'static,
+    V: Clone + 'static,
+    W: Clone + 'static,
+    R: Clone + 'static,
+    J: Fn(Option<&V>, Option<&W>) -> Option<R> + 'static,
+{
+    fn take_left(
+        &self,
+        context: &mut Context<'_>,
+        record: Record<K, V>,
+        late: &Late<K, V>,
+    ) -> Result<(), ProcessError> {
+        let side = Side {
+            this: &*self.left,
+            other: &*self.right,
+            side: JoinSide::Left,
+            windows: self.windows,
+            outer: self.outer.left,
+            other_side: JoinSide::Right,
+            other_outer: self.outer.right,
+        };
+        self.take(context, record, side, late, |this, other| (self.joiner)(Some(this), other))
+    }
+
+    fn take_right(
+        &self,
+        context: &mut Context<'_>,
+        record: Record<K, W>,
+        late: &Late<K, W>,
+    ) -> Result<(), ProcessError> {
+        let side = Side {
+            this: &*self.right,
+            other: &*self.left,
+            side: JoinSide::Right,
+            windows: self.windows.mirrored(),
+            outer: self.outer.right,
+            other_side: JoinSide::Left,
+            other_outer: self.outer.left,
+        };
+        self.take(context, record, side, late, |this, other| (self.joiner)(other, Some(this)))
+    }
+
+    /// Takes a record of one stream: tells of unjoined ones whose windows are over, joins it with what is here of the other
+    /// stream, and keeps it.
+    fn take<T: Clone + 'static, U: Clone + 'static>(
+        &self,
+        context: &mut Context<'_>,
+        record: Record<K, T>,
+        side: Side<'_, K, T, U>,
+        late: &Late<K, T>,
+        join: impl Fn(&T, Option<&U>) -> Option<R>,
+    ) -> Result<(), ProcessError> {
+        let now = context.stream_time();
+        let Record { key, value, timestamp, headers } = record;
+        let result =
+            |value, key: &K, timestamp| Record { key: key.clone(), value, timestamp, headers: headers.clone() };
+        match side.this.is_null(&key, &value) {
+            (false, false) => {}
+            (true, false) if side.outer => {
+                return match join(&value, None) {
+                    Some(value) => self.children.push(context, Record { key, value, timestamp, headers }),
+                    None => Ok(()),
+                };
+            }
+            _ => return Ok(()),
+        }
+        self.tell_unjoined(context, now)?;
+        let mut is_joined = false;
+        side.other.fetch(&key, side.windows.around(timestamp), |other_key, other_time, other| {
+            if side.other_outer
+                && let Some(unjoined) = &self.unjoined
+            {
+                if unjoined.over_at(side.other_side, other_time) <= now {
+                    return Ok(());
+                }
+                unjoined.joined(Unjoined { timestamp: other_time, side: side.other_side, key: other_key.clone() });
+            }
+            is_joined = true;
+            match join(&value, Some(other)) {
+                Some(value) => self.children.push(context, result(value, &key, timestamp.max(other_time))),
+                None => Ok(()),
+            }
+        })?;
+        let is_late = side.this.is_late(timestamp);
+        let waiting = self.unjoined.as_ref().filter(|_| side.outer && !is_joined);
+        let over = waiting.filter(|unjoined| is_late || unjoined.over_at(side.side, timestamp) <= now);
+        if over.is_some()
+            && let Some(value) = join(&value, None)
+        {
+            self.children.push(context, result(value, &key, timestamp))?;
+        }
+        if is_late {
+            return late.push(context, Record { key, value, timestamp, headers });
+        }
+        let (key, number) = side.this.put(key, value, timestamp);
+        if over.is_none()
+            && let Some(unjoined) = waiting
+        {
+            unjoined.wait(Unjoined { timestamp, side: side.side, key }, number);
+        }
+        Ok(())
+    }
+
+    /// Pushes the results of unjoined records whose windows are over.
+    fn tell_unjoined(&self, context: &mut Context<'_>, now: Timestamp) -> Result<(), ProcessError> {
+        let Some(unjoined) = self.unjoined.as_ref().filter(|unjoined| unjoined.due() <= now) else {
+            return Ok(());
+        };
+        for (Unjoined { timestamp, side, key }, number) in unjoined.take_due(now)? {
+            let mut push = |value: Option<R>| {
+                let Some(value) = value else { return Ok(()) };
+                self.children
+                    .push(context, Record { key: (*key).clone(), value, timestamp, headers: Headers::default() })
+            };
+            match side {
+                JoinSide::Left => {
+                    self.left.duplicates(&key, timestamp, number, |left| push((self.joiner)(Some(left), None)))?;
+                }
+                JoinSide::Right => {
+                    self.right.duplicates(&key, timestamp, number, |right| push((self.joiner)(None, Some(right))))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the task call when time has come for unjoined records, whether a record of these streams comes or not.
+    fn tell_unjoined_in_time(self: &Rc<Self>, builder: &TopologyBuilder, node: NodeId) {
+        let mut graph = builder.graph.borrow_mut();
+        let Some(unjoined) = self.unjoined.clone() else {
+            graph.uses_time(node, 0);
+            return;
+        };
+        let (before, after) = (self.windows.before_ms(), self.windows.after_ms());
+        graph.uses_time(node, before.max(after).saturating_add(self.windows.grace_ms()));
+        let join = self.clone();
+        let call = move |context: &mut Context<'_>, time| join.tell_unjoined(context, time);
+        graph.alarm(node, PunctuationType::StreamTime, move || unjoined.due(), call);
+    }
+}
+
+/// One stream of a join, as the record that comes from it sees it.
+struct Side<'a, K, T, U> {
+    this: &'a JoinWindowStore<K, T>,
+    other: &'a JoinWindowStore<K, U>,
+    side: JoinSide,
+    windows: JoinWindows,
+    /// Whether unjoined records of this stream yield a result.
+    outer: bool,
+    other_side: JoinSide,
+    other_outer: bool,
+}
