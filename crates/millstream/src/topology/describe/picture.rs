@@ -63,6 +63,14 @@ impl<'a> Picture<'a> {
 
         let mut topics = Names::new('t');
         let mut picture = Picture { sub_topologies, topics: Vec::new(), edges: Vec::new() };
+        // A global table belongs to every instance, and to no sub-topology.
+        for global in &topology.globals {
+            let topic = topics.add(&global.topic);
+            let store = stores.add(&global.name);
+            picture.topics.push(Shape { id: topic, form: Form::Topic, lines: vec![&global.topic] });
+            picture.topics.push(Shape { id: store, form: Form::Store, lines: vec![&global.name, "global table"] });
+            picture.edge(Some(topic), Some(store), EdgeForm::Records);
+        }
         for node in topology.sub_topologies.iter().flat_map(|sub| &sub.nodes) {
             let topic = node.topic.as_deref().map(|topic| {
                 topics.id(topic).unwrap_or_else(|| {
