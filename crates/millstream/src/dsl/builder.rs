@@ -8,7 +8,7 @@ use crate::record::{Record, Timestamp};
 use crate::serde::decode;
 use crate::state::{Connect, KeyValueStore, Store};
 use crate::topic::Topic;
-use crate::topology::{NodeKind, Source, TimestampOf, TopologyBuilder};
+use crate::topology::{NodeId, NodeKind, Source, TimestampOf, TopologyBuilder};
 
 impl TopologyBuilder {
     /// A stream of a topic's records.
@@ -54,19 +54,27 @@ impl TopologyBuilder {
             }) as TimestampOf
         });
         let moves_clock = topic.timestamp.is_some() || topic.watermark.is_some();
-        let feed = move |context: &mut Context<'_>, message: Message<'_>| {
-            let mut record = Record {
-                key: decode(&*topic.key, message.key).map_err(|e| unreadable("key", &e))?,
-                value: decode(&*topic.value, message.value).map_err(|e| unreadable("value", &e))?,
-                timestamp: message.timestamp,
-                headers: message.headers,
-            };
-            if moves_clock {
-                record.timestamp = time_of(&topic, context, &record.key, Some(&record.value), record.timestamp);
+        let read = {
+            let topic = topic.clone();
+            move |message: Message<'_>| -> Result<Record<K, V>, ProcessError> {
+                Ok(Record {
+                    key: decode(&*topic.key, message.key).map_err(|e| unreadable("key", &e))?,
+                    value: decode(&*topic.value, message.value).map_err(|e| unreadable("value", &e))?,
+                    timestamp: message.timestamp,
+                    headers: message.headers,
+                })
             }
-            children.push(context, record)
         };
-        self.feed(Source { node, topic: name, feed: Box::new(feed), timestamp, moves_clock });
+        // Two of them, so that Kafka's timestamps cost nothing.
+        if moves_clock {
+            self.feed(node, name, timestamp, true, move |context, message| {
+                let mut record = read(message)?;
+                record.timestamp = time_of(&topic, context, &record.key, Some(&record.value), record.timestamp);
+                children.push(context, record)
+            });
+        } else {
+            self.feed(node, name, timestamp, false, move |context, message| children.push(context, read(message)?));
+        }
         stream
     }
 
@@ -127,7 +135,7 @@ impl TopologyBuilder {
                 children.push(context, Record { key, value: Change { old, new }, timestamp, headers })
             }
         };
-        self.feed(Source { node, topic: topic.name.clone(), feed: Box::new(feed), timestamp, moves_clock });
+        self.feed(node, topic.name.clone(), timestamp, moves_clock, feed);
         Table::new(self, node, children, Some(store))
     }
 
@@ -144,14 +152,20 @@ impl TopologyBuilder {
         store
     }
 
-    fn feed(&self, mut source: Source) {
+    fn feed(
+        &self,
+        node: NodeId,
+        topic: Arc<str>,
+        timestamp: Option<TimestampOf>,
+        moves_clock: bool,
+        feed: impl Fn(&mut Context<'_>, Message<'_>) -> Result<(), ProcessError> + 'static,
+    ) {
         let mut graph = self.graph.borrow_mut();
-        let name = graph.name(source.node);
-        let feed = source.feed;
-        source.feed = Box::new(move |context: &mut Context<'_>, message: Message<'_>| {
+        let name = graph.name(node);
+        let feed = Box::new(move |context: &mut Context<'_>, message: Message<'_>| {
             feed(context, message).map_err(|error| error.at(&name))
         });
-        graph.sources.push(source);
+        graph.sources.push(Source { node, topic, feed, timestamp, moves_clock });
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct Input {
     pub(super) upstream: Upstream,
     /// Whether this application writes the topic itself, and so may find watermarks in it.
     pub(crate) is_repartition: bool,
+    /// Whether its records move the task's clock by their timestamps on Kafka.
+    pub(crate) moves_clock: bool,
     /// The offset at which the run ends, if it is to end; and whether the reader has come to it.
     stop: Option<i64>,
     is_stopped: bool,
@@ -85,7 +87,8 @@ impl Buffered {
 }
 
 impl Input {
-    pub(crate) fn new(open: OpenInput, upstream: Upstream) -> Self {
+    /// `reads_time`: the source reads the time out of the record.
+    pub(crate) fn new(open: OpenInput, upstream: Upstream, reads_time: bool) -> Self {
         let OpenInput { partition, reader, start, committed, is_repartition, stop } = open;
         let opened_at = committed.as_ref().map_or((Timestamp::MIN, Timestamp::MIN), |c| decode_time(&c.metadata));
         let committed = committed.map(|committed| committed.offset);
@@ -98,6 +101,7 @@ impl Input {
             start,
             committed,
             opened_at,
+            moves_clock: !reads_time && !upstream.is_used(),
             upstream,
             is_repartition,
             stop,

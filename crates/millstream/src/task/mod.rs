@@ -91,8 +91,9 @@ impl Task {
         restoring: Vec<StoreRestore>,
         time: TimeDescription,
     ) -> Self {
-        let inputs = inputs.into_iter().zip(&time.upstream);
-        let inputs: Vec<Input> = inputs.map(|(open, subs)| Input::new(open, Upstream::new(subs))).collect();
+        let inputs = inputs.into_iter().zip(&time.upstream).zip(&graph.sources);
+        let inputs: Vec<Input> =
+            inputs.map(|((open, subs), source)| Input::new(open, Upstream::new(subs), source.moves_clock)).collect();
         let times = inputs.iter().map(|input| input.opened_at);
         let committed_time =
             times.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))).unwrap_or((Timestamp::MIN, Timestamp::MIN));

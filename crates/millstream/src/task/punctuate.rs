@@ -22,8 +22,11 @@ impl Task {
         output: &mut Output,
         wall_clock: Timestamp,
     ) -> Result<(), TaskError> {
+        if self.graph.punctuators.is_empty() && self.graph.alarms.is_empty() {
+            return Ok(());
+        }
         let time = self.graph.clock.now();
-        if (self.graph.punctuators.is_empty() && self.graph.alarms.is_empty()) || time == Timestamp::MIN {
+        if time == Timestamp::MIN {
             return Ok(());
         }
         self.punctuate(PunctuationType::StreamTime, time, output, wall_clock)

@@ -123,23 +123,36 @@ impl Task {
             && !message.headers.is_empty()
             && let Some(mark) = Mark::of(&message.headers)
         {
-            self.inputs[index].upstream.note(mark);
-            self.note_upstream();
-            self.inputs[index].note_processed(offset);
-            return self.punctuate_stream_time(output, wall_clock);
+            return self.take_mark(index, mark, offset, output, wall_clock);
         }
         self.dirty = true;
-        if !self.inputs[index].upstream.is_used() {
+        if self.inputs[index].moves_clock {
             self.note_source_active();
-            if !self.graph.sources[index].moves_clock {
-                self.graph.clock.advance_sources(message.timestamp);
-            }
+            self.graph.clock.advance_sources(message.timestamp);
+        } else if !self.inputs[index].upstream.is_used() {
+            // The source reads the time out of the record.
+            self.note_source_active();
         }
         let partition = &self.inputs[index].partition;
         let origin = Some(Origin { topic: &partition.topic, partition: partition.partition, offset });
         let mut context = Context { output, origin, clock: &self.graph.clock, wall_clock };
         (self.graph.sources[index].feed)(&mut context, message)
             .map_err(|error| TaskError::from_process(error, partition, Some(offset)))?;
+        self.inputs[index].note_processed(offset);
+        self.punctuate_stream_time(output, wall_clock)
+    }
+
+    /// An upstream task says what time it has come to.
+    fn take_mark(
+        &mut self,
+        index: usize,
+        mark: Mark,
+        offset: i64,
+        output: &mut Output,
+        wall_clock: Timestamp,
+    ) -> Result<(), TaskError> {
+        self.inputs[index].upstream.note(mark);
+        self.note_upstream();
         self.inputs[index].note_processed(offset);
         self.punctuate_stream_time(output, wall_clock)
     }

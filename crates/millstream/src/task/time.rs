@@ -83,6 +83,7 @@ impl Task {
     }
 
     /// A source had a record. What holds the time back again, if all had been idle, is what it has come to.
+    #[inline]
     pub(super) fn note_source_active(&mut self) {
         self.time.was_active = true;
         if self.time.has_upstream && self.graph.clock.sources() == Timestamp::MAX {

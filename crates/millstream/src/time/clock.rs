@@ -52,10 +52,15 @@ impl Clock {
     }
 
     /// A source promises that it has come to `watermark`.
+    #[inline]
     pub(crate) fn advance_sources(&self, watermark: Timestamp) {
-        if watermark > self.0.sources.get() {
-            self.0.sources.set(watermark);
-            self.advance();
+        let cells = &*self.0;
+        if watermark > cells.sources.get() {
+            cells.sources.set(watermark);
+            let reached = watermark.min(cells.upstream.get());
+            if reached > cells.time.get() {
+                cells.time.set(reached);
+            }
         }
     }
 
