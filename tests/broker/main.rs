@@ -3,6 +3,7 @@
 mod bounded;
 mod crashes;
 mod kills;
+mod model;
 mod purging;
 mod scaling;
 mod starting;

@@ -1,0 +1,171 @@
+//! Windows, joins and timers behind repartition topics: their final results do not depend on the order within a bound, on how
+//! many partitions there are, or on what vanishes and is refused on the way.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream::broker::{Broker, CleanupPolicy, NewTopic};
+use millstream::client::{RecordWriter, read_all};
+use millstream::prelude::*;
+use millstream::topology::Define;
+use millstream::worker::{Moment, Options};
+use millstream_memory::{ClientSettings, MemoryBroker};
+use millstream_tests::running::HANG;
+use millstream_tests::simulation::{Fault, Simulation};
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+
+const EVENTS: u64 = 1_500;
+const NAMES: u64 = 23;
+/// How far a record may be behind one before it, in ms; what waits for late records waits for so long.
+const DISORDER_MS: i64 = 80;
+
+/// An event: its number, and whether it is an answer. Its name, which it is grouped by, follows from its number.
+type Event = (i64, bool);
+
+fn topic<K, V>(name: &str, key: impl Serde<K>, value: impl Serde<V>) -> Topic<K, V> {
+    Topic::new(format!("model-{name}"), key, value)
+}
+
+fn events() -> Topic<u64, Event> {
+    topic("events", Be64, Json)
+}
+
+fn joined() -> Topic<u64, String> {
+    topic("joined", Be64, Utf8)
+}
+
+fn name_of(number: i64) -> u64 {
+    // Scattered, so that records of a name come from all partitions.
+    (number as u64).wrapping_mul(0x9e37_79b9) % NAMES
+}
+
+fn ms(ms: i64) -> Duration {
+    Duration::from_millis(ms as u64)
+}
+
+fn define(b: &TopologyBuilder) {
+    let named = b.stream(&events()).map(|_, event| (name_of(event.0), event));
+    let questions = named.filter(|_, event| !event.1).repartition(Topic::new("questions", Be64, Json));
+    let answers = named.filter(|_, event| event.1).repartition(Topic::new("answers", Be64, Json));
+    let windows = JoinWindows::of_time_difference(ms(30)).grace(ms(DISORDER_MS));
+    let stores = JoinStores::new("answered", Be64, Json, Json);
+    questions
+        .outer_join_windowed(&answers, windows, stores, |question: Option<&Event>, answer: Option<&Event>| {
+            format!("{:?} {:?}", question.map(|event| event.0), answer.map(|event| event.0))
+        })
+        .to(&joined());
+}
+
+/// All results: topic, key, value and timestamp, sorted.
+type Results = Vec<String>;
+
+fn results(broker: &dyn Broker) -> Results {
+    fn add<K: Debug + 'static, V: Debug + 'static>(all: &mut Results, broker: &dyn Broker, topic: &Topic<K, V>) {
+        let read = read_all(broker, topic, HANG).unwrap().into_iter().map(|placed| placed.record);
+        all.extend(read.map(|r| format!("{} {:?} {:?} {}", topic.name(), r.key, r.value, r.timestamp)));
+    }
+    let mut all = Vec::new();
+    add(&mut all, broker, &joined());
+    all.sort();
+    all
+}
+
+/// The events with their timestamps, each at most the bound behind those before it; another order for another seed.
+fn history(seed: u64) -> Vec<(Event, i64)> {
+    let mut random = StdRng::seed_from_u64(0);
+    let mut time = 1_000;
+    let mut events: Vec<(Event, i64)> = Vec::new();
+    for number in 0..EVENTS {
+        time += random.random_range(0..6);
+        events.push(((number as i64, random.random_bool(0.4)), time));
+    }
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut start = 0;
+    while start < events.len() {
+        // What is shuffled lies within the bound; chunks of a random size.
+        let bound = events[start].1 + random.random_range(0..DISORDER_MS);
+        let end = start + events[start..].iter().take_while(|(_, time)| *time <= bound).count();
+        events[start..end].shuffle(&mut random);
+        start = end;
+    }
+    events
+}
+
+fn load(broker: &dyn Broker, partitions: i32, order: u64) {
+    let topics = [events().name().to_owned(), joined().name().to_owned()];
+    let topics = topics.map(|name| NewTopic {
+        name,
+        partitions,
+        replication_factor: None,
+        cleanup_policy: CleanupPolicy::Delete,
+        config: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
+    });
+    broker.create(&topics).unwrap();
+    let mut writer = RecordWriter::new(broker).unwrap();
+    for (event, timestamp) in history(order) {
+        writer.send(&events(), &Record::new(event.0 as u64, Some(event), timestamp)).unwrap();
+    }
+    writer.flush().unwrap();
+}
+
+/// A run over the history to its end; `disturbed`: instances come, go and vanish.
+fn run(seed: u64, partitions: i32, order: u64, disturbed: bool, fault: Fault) -> Results {
+    let mut random = StdRng::seed_from_u64(seed);
+    let cluster = MemoryBroker::new();
+    load(&*cluster.client(ClientSettings::new("load")), partitions, order);
+    let options = Options {
+        commit_interval_ms: 20,
+        parked_ms: 2_000,
+        until: Some(Moment::End),
+        watermark_interval_ms: 10,
+        ..Options::new("model", "any")
+    };
+    let define: Define = Arc::new(define);
+    let mut simulation = Simulation::new(&cluster, &options, &define, fault).unwrap();
+    if disturbed {
+        for _ in 0..60 {
+            let steps = random.random_range(1..400);
+            simulation.run(&mut random, steps);
+            simulation.disturb(&mut random).unwrap();
+        }
+    }
+    simulation.settle(&mut random).unwrap();
+    results(&*simulation.client())
+}
+
+#[test]
+fn the_order_and_the_number_of_partitions_change_nothing() {
+    let expected = run(0, 1, 0, false, Fault::None);
+    assert!(expected.len() > EVENTS as usize / 2, "{} results", expected.len());
+    for partitions in [1, 3, 12] {
+        for order in 1..4 {
+            let found = run(order, partitions, order, false, Fault::None);
+            compare(&expected, &found, &format!("{partitions} partitions, order {order}"));
+        }
+    }
+}
+
+#[test]
+fn what_vanishes_or_is_refused_changes_nothing() {
+    let expected = run(0, 4, 0, false, Fault::None);
+    for seed in 0..12 {
+        compare(&expected, &run(seed, 4, 0, true, Fault::None), &format!("crashes, seed {seed}"));
+        compare(&expected, &run(seed, 4, 0, true, Fault::Aborts), &format!("refusals, seed {seed}"));
+    }
+}
+
+#[track_caller]
+fn compare(expected: &Results, found: &Results, what: &str) {
+    let missing: Vec<_> = expected.iter().filter(|line| !found.contains(line)).take(5).collect();
+    let beyond: Vec<_> = found.iter().filter(|line| !expected.contains(line)).take(5).collect();
+    assert!(
+        expected == found,
+        "{what}: {} results instead of {}; missing {missing:#?}, beyond {beyond:#?}",
+        found.len(),
+        expected.len()
+    );
+}
