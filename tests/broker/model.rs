@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-const EVENTS: u64 = 1_500;
+const EVENTS: u64 = 5_000;
 const NAMES: u64 = 23;
 /// How far a record may be behind one before it, in ms; what waits for late records waits for so long.
 const DISORDER_MS: i64 = 80;
@@ -51,7 +51,7 @@ fn define(b: &TopologyBuilder) {
     let named = b.stream(&events()).map(|_, event| (name_of(event.0), event));
     let questions = named.filter(|_, event| !event.1).repartition(Topic::new("questions", Be64, Json));
     let answers = named.filter(|_, event| event.1).repartition(Topic::new("answers", Be64, Json));
-    let windows = JoinWindows::of_time_difference(ms(30)).grace(ms(DISORDER_MS));
+    let windows = JoinWindows::of_time_difference(ms(150)).grace(ms(DISORDER_MS));
     let stores = JoinStores::new("answered", Be64, Json, Json);
     questions
         .outer_join_windowed(&answers, windows, stores, |question: Option<&Event>, answer: Option<&Event>| {
@@ -118,10 +118,10 @@ fn run(seed: u64, partitions: i32, order: u64, disturbed: bool, fault: Fault) ->
     let cluster = MemoryBroker::new();
     load(&*cluster.client(ClientSettings::new("load")), partitions, order);
     let options = Options {
-        commit_interval_ms: 20,
+        commit_interval_ms: 0,
         parked_ms: 2_000,
         until: Some(Moment::End),
-        watermark_interval_ms: 10,
+        watermark_interval_ms: 0,
         ..Options::new("model", "any")
     };
     let define: Define = Arc::new(define);
@@ -140,7 +140,8 @@ fn run(seed: u64, partitions: i32, order: u64, disturbed: bool, fault: Fault) ->
 #[test]
 fn the_order_and_the_number_of_partitions_change_nothing() {
     let expected = run(0, 1, 0, false, Fault::None);
-    assert!(expected.len() > EVENTS as usize / 2, "{} results", expected.len());
+    let pairs = expected.iter().filter(|line| !line.contains("None")).count();
+    assert!(pairs > 1_000 && expected.len() > pairs, "{pairs} pairs of {} results", expected.len());
     for partitions in [1, 3, 12] {
         for order in 1..4 {
             let found = run(order, partitions, order, false, Fault::None);
@@ -151,10 +152,10 @@ fn the_order_and_the_number_of_partitions_change_nothing() {
 
 #[test]
 fn what_vanishes_or_is_refused_changes_nothing() {
-    let expected = run(0, 4, 0, false, Fault::None);
-    for seed in 0..12 {
-        compare(&expected, &run(seed, 4, 0, true, Fault::None), &format!("crashes, seed {seed}"));
-        compare(&expected, &run(seed, 4, 0, true, Fault::Aborts), &format!("refusals, seed {seed}"));
+    let expected = run(0, 2, 0, false, Fault::None);
+    for seed in 0..8 {
+        compare(&expected, &run(seed, 2, 0, true, Fault::None), &format!("crashes, seed {seed}"));
+        compare(&expected, &run(seed, 2, 0, true, Fault::Aborts), &format!("refusals, seed {seed}"));
     }
 }
 
