@@ -5,21 +5,26 @@
 
 mod builder;
 mod change;
+mod emit;
 mod group;
 mod join;
 mod late;
 mod process;
 mod sink;
 mod split;
+mod stores;
 mod stream;
+mod suppress;
 mod table;
 mod windowed;
 
 pub use crate::topology::TopologyBuilder;
 pub use change::Change;
+pub use emit::Emit;
 pub use group::GroupedStream;
 pub use sink::SinkValue;
 pub use split::Split;
 pub use stream::Stream;
+pub use suppress::{Bound, Suppressed};
 pub use table::Table;
-pub use windowed::WindowedStream;
+pub use windowed::{AlignedWindows, WindowedStream, Windows};

@@ -68,7 +68,9 @@ pub(crate) fn split_session(bytes: &[u8]) -> Result<(&[u8], Window), SerdeError>
     let split = bytes.split_last_chunk::<8>().and_then(|(rest, start)| Some((rest.split_last_chunk::<8>()?, start)));
     let Some(((key, end), start)) = split else {
         let found = bytes.len();
-        return Err(SerdeError::new(format!("found {found} bytes; a session's key has at least the 16 of its end and start")));
+        return Err(SerdeError::new(format!(
+            "found {found} bytes; a session's key has at least the 16 of its end and start"
+        )));
     };
     Ok((key, Window { start: i64::from_be_bytes(*start), end: i64::from_be_bytes(*end) }))
 }

@@ -6,12 +6,20 @@
 
 mod key_value;
 mod rows;
+mod session;
+mod spans;
 mod store;
+mod suppress;
 mod window;
 
 pub use key_value::KeyValueStore;
+pub use session::SessionStore;
 pub use store::Store;
 pub use window::WindowStore;
+
+pub(crate) use rows::ChangedRow;
+pub(crate) use spans::{SpanKeys, SpanRows, Spans};
+pub(crate) use suppress::{Buffered, SuppressBuffer};
 
 use crate::broker::{BrokerError, Message};
 use crate::record::Timestamp;

@@ -9,7 +9,7 @@ mod split;
 pub use builder::TopologyBuilder;
 pub use plan::{InternalTopic, Plan};
 
-pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuate, Punctuator};
+pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuate, Punctuator, WindowTimes};
 pub(crate) use split::TaskGraph;
 
 use std::rc::Rc;

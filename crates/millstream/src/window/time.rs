@@ -96,9 +96,9 @@ mod tests {
             let (duration, hop) = (Duration::from_millis(size), Duration::from_millis(advance));
             let windows = TimeWindows::hopping(duration, hop);
             for time in -20..40_i64 {
-                let expected = (-100..100).map(|n| n * advance as i64).filter(|start| {
-                    (*start..*start + size as i64).contains(&time) && (*start >= 0 || time < 0)
-                });
+                let expected = (-100..100)
+                    .map(|n| n * advance as i64)
+                    .filter(|start| (*start..*start + size as i64).contains(&time) && (*start >= 0 || time < 0));
                 let found = windows.windows_at(time).map(|window| {
                     assert_eq!(window.end, window.start + size as i64);
                     window.start
