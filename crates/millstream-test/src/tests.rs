@@ -1,5 +1,8 @@
 //! What topologies do over time, restarts and errors.
 
+mod windowed;
+mod windowed_state;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 

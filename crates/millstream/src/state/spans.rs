@@ -129,9 +129,9 @@ impl<K: Hash + Eq> Schedule<K> {
         }
     }
 
-    /// Takes out the keys that are due up to `limit`.
-    fn take(&self, limit: Timestamp) -> Vec<K> {
-        let mut due = Vec::new();
+    /// Takes out the keys that are due up to `limit`, each once.
+    fn take(&self, limit: Timestamp) -> IndexSet<K, foldhash::fast::FixedState> {
+        let mut due = IndexSet::default();
         let mut schedule = self.0.borrow_mut();
         while let Some(entry) = schedule.first_entry().filter(|entry| *entry.key() <= limit) {
             due.extend(entry.remove());
@@ -259,26 +259,32 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
     pub(crate) fn take_closed(&self, time: Timestamp) -> Result<Vec<(Windowed<K>, V, Timestamp)>, SerdeError> {
         let Some(closes_ms) = self.closes_ms.get() else { return Ok(Vec::new()) };
         let limit = time.saturating_sub(closes_ms);
-        let from = self.handed_out.get();
-        let (rows, keys, mut closed) = (self.rows.borrow(), self.closing.take(limit), Vec::new());
+        // At the end of a run time is over, but not by the clock: what is handed out then goes, as a later run begins anew.
+        let by_clock = limit.min(self.clock.now().saturating_sub(closes_ms));
+        let (from, keys, mut closed) = (self.handed_out.get(), self.closing.take(limit), Vec::new());
         self.keys_handed_out.borrow_mut().extend(keys.iter().cloned());
         for key in &keys {
-            let Some((spans, _)) = rows.get(key) else { continue };
-            let range = spans.first_to(from)..spans.first_to(limit.saturating_add(1));
             let mut bytes = Vec::new();
-            if !range.is_empty() {
-                self.store.key.encode(key, &mut bytes)?;
-            }
-            for span in &spans.list[range] {
-                let row = span.value.clone().map(|value| (key.clone(), value, span.timestamp));
-                closed.extend(row.map(|row| (span.window, bytes.clone(), row)));
+            self.store.key.encode(key, &mut bytes)?;
+            let past_the_clock = self.with(key, |list| {
+                let place = |end: Timestamp| list.partition_point(|span| span.window.end < end.max(from));
+                for span in &list[place(from)..place(limit.saturating_add(1))] {
+                    let row = span.value.clone().map(|value| (key.clone(), value, span.timestamp));
+                    closed.extend(row.map(|row| (span.window, bytes.clone(), row)));
+                }
+                place(by_clock.saturating_add(1))..place(limit.saturating_add(1))
+            });
+            if !past_the_clock.is_empty() {
+                self.change(key, |spans| drop(spans.drain(past_the_clock)));
             }
         }
-        self.handed_out.set(limit.saturating_add(1).max(from));
+        self.handed_out.set(by_clock.saturating_add(1).max(from));
         for key in keys {
-            if let Some((spans, _)) = rows.get(&key) {
-                self.closing.insert(spans.end_from(self.handed_out.get()), key);
-            }
+            let next = self.with(&key, |list| {
+                let next = list.get(list.partition_point(|span| span.window.end < self.handed_out.get()));
+                next.map_or(Timestamp::MAX, |span| span.window.end)
+            });
+            self.closing.insert(next, key);
         }
         closed.sort_by(|(a, a_key, _), (b, b_key, _)| order(*a, *b).then_with(|| a_key.cmp(b_key)));
         let rows = closed.into_iter().map(|(window, _, (key, value, time))| (Windowed { key, window }, value, time));

@@ -259,10 +259,10 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for WindowRows<K, V> {
             rows.commit();
             !self.goes(*start, stream_time)
         });
+        self.handed_out.set(Timestamp::MIN);
     }
 
     fn rollback(&self) {
-        // What was handed out before the last commit is gone.
         self.handed_out.set(Timestamp::MIN);
         self.rows.borrow_mut().retain(|_, rows| {
             rows.rollback();
