@@ -10,6 +10,8 @@ mod session;
 mod spans;
 mod store;
 mod suppress;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use key_value::KeyValueStore;
@@ -57,6 +59,12 @@ pub trait Connect {
     /// The store's place in its topology.
     #[doc(hidden)]
     fn store_id(&self) -> StoreId;
+
+    /// Whether what the store shows depends on event time.
+    #[doc(hidden)]
+    fn uses_time(&self) -> bool {
+        false
+    }
 }
 
 /// A store's place in its topology.

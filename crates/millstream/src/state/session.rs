@@ -91,4 +91,8 @@ impl<K, V> Connect for SessionStore<K, V> {
     fn store_id(&self) -> StoreId {
         self.id
     }
+
+    fn uses_time(&self) -> bool {
+        true
+    }
 }

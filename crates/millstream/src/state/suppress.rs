@@ -24,6 +24,9 @@ pub(crate) struct Buffered<V> {
     pub(crate) headers: Headers,
 }
 
+/// Keys by their time and their bytes.
+type Order<K> = BTreeMap<(Timestamp, Rc<[u8]>), K>;
+
 /// Changes that are held back, the last one of each key, in the order of their time; with a changelog.
 ///
 /// In the changelog a value is the time, the prior value and the new one (each with its length before it, -1 for none), the
@@ -31,7 +34,7 @@ pub(crate) struct Buffered<V> {
 pub(crate) struct SuppressBuffer<K, V> {
     store: Store<K, V>,
     rows: RefCell<Rows<K, Buffered<V>>>,
-    order: RefCell<BTreeMap<(Timestamp, Rc<[u8]>), K>>,
+    order: RefCell<Order<K>>,
     bytes: Cell<u64>,
     scratch: RefCell<Vec<u8>>,
 }

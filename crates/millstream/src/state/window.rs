@@ -201,6 +201,10 @@ impl<K, V> Connect for WindowStore<K, V> {
     fn store_id(&self) -> StoreId {
         self.id
     }
+
+    fn uses_time(&self) -> bool {
+        true
+    }
 }
 
 /// The same times, of which a map can be asked also if they are none.

@@ -9,6 +9,24 @@ use crate::record::Timestamp;
 /// Start and end (`start + time_difference`) are both within. A window takes records until stream time is past its end plus
 /// the grace. As in Kafka Streams no window begins before 0: records earlier than `time_difference` share the window that begins
 /// at 0.
+///
+/// ```
+/// # use millstream::prelude::*;
+/// # use millstream_test::TopologyTestDriver;
+/// # use std::time::Duration;
+/// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", TimeWindowed::new(Utf8, 10), Be64));
+/// # let (i, o) = (input.clone(), output.clone());
+/// let windows = SlidingWindows::of(Duration::from_millis(10)).grace(Duration::from_millis(30));
+/// let mut driver = TopologyTestDriver::new(move |b| {
+///     b.stream(&i).group_by_key().windowed_by(windows).count(Store::new("counts", Utf8, Be64)).to_stream().to(&o)
+/// });
+/// for timestamp in [20, 25, 40] {
+///     driver.pipe(&input, "a".to_string(), 0, timestamp);
+/// }
+/// let counts: Vec<_> = driver.entries(&output).into_iter().map(|(k, n)| (k.window.start, k.window.end, n)).collect();
+/// let expected = [(10, 20, Some(1)), (21, 31, Some(1)), (15, 25, Some(2)), (30, 40, Some(1))];
+/// assert_eq!(counts, expected);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlidingWindows {
     time_difference_ms: i64,

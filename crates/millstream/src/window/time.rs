@@ -25,7 +25,26 @@ impl TimeWindows {
         TimeWindows { size_ms, advance_ms: size_ms, grace_ms: 0 }
     }
 
-    /// Windows of `size`, one beginning every `advance` (whole ms, from 1 to `size`), without grace.
+    /// Windows of `size`, one beginning every `advance` (whole ms, from 1 to `size`), without grace. A record yields a result of
+    /// each window that it is in, from the first one on.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # use std::time::Duration;
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", TimeWindowed::new(Utf8, 10), Be64));
+    /// # let (i, o) = (input.clone(), output.clone());
+    /// let windows = TimeWindows::hopping(Duration::from_millis(10), Duration::from_millis(5));
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     b.stream(&i).group_by_key().windowed_by(windows).count(Store::new("counts", Utf8, Be64)).to_stream().to(&o)
+    /// });
+    /// for timestamp in [7, 11] {
+    ///     driver.pipe(&input, "a".to_string(), 0, timestamp);
+    /// }
+    /// let counts: Vec<_> = driver.entries(&output).into_iter().map(|(k, n)| (k.window.start, k.window.end, n)).collect();
+    /// let expected = [(0, 10, Some(1)), (5, 15, Some(1)), (5, 15, Some(2)), (10, 20, Some(1))];
+    /// assert_eq!(counts, expected);
+    /// ```
     ///
     /// # Panics
     /// When `size` or `advance` is below 1 ms, or `advance` above `size`: a mistake in the program.
