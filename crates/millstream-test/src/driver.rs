@@ -215,6 +215,15 @@ impl TopologyTestDriver {
         partitions
     }
 
+    /// How many records came too late since the topology was started, for each node that had some.
+    pub fn late(&self) -> BTreeMap<Arc<str>, u64> {
+        let mut late = BTreeMap::new();
+        for (node, count) in self.running.instance.status().iter().flat_map(|status| status.late()) {
+            *late.entry(node).or_default() += count;
+        }
+        late
+    }
+
     /// Steps the instance and its worker until all that there is has been processed and committed.
     fn settle(&mut self) {
         let Running { instance, worker } = &mut self.running;

@@ -2,6 +2,8 @@
 
 mod global;
 mod join_windowed;
+mod windowed;
+mod windowed_state;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

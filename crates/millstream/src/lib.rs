@@ -25,13 +25,16 @@ pub mod worker;
 /// What a topology is written with.
 pub mod prelude {
     pub use crate::dsl::{
-        Change, GlobalTable, GroupedStream, JoinStores, Stream, Table, TopologyBuilder, WindowedJoin, WindowedStream,
+        Bound, Change, Emit, GlobalTable, GroupedStream, JoinStores, Stream, Suppressed, Table, TopologyBuilder,
+        WindowedJoin, WindowedStream,
     };
     pub use crate::processor::{ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType};
     pub use crate::record::{Headers, Record, Timestamp};
-    pub use crate::serde::{Be32, Be64, Bytes, F32, F64, Json, Nullable, Serde, TimeWindowed, Unit, Utf8};
-    pub use crate::state::{KeyValueStore, Store};
+    pub use crate::serde::{
+        Be32, Be64, Bytes, F32, F64, Json, Nullable, Serde, SessionWindowed, TimeWindowed, Unit, Utf8,
+    };
+    pub use crate::state::{KeyValueStore, SessionStore, Store, WindowStore};
     pub use crate::time::Watermark;
     pub use crate::topic::Topic;
-    pub use crate::window::{JoinWindows, TimeWindows, Window, Windowed};
+    pub use crate::window::{JoinWindows, SessionWindows, SlidingWindows, TimeWindows, Window, Windowed};
 }

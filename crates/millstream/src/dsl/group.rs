@@ -1,6 +1,7 @@
 use std::hash::Hash;
 
-use super::{Change, Stream, Table};
+use super::emit::on_commit;
+use super::{Change, Emit, Stream, Table};
 use crate::processor::Tee;
 use crate::record::Record;
 use crate::state::{Connect, Store};
@@ -9,6 +10,7 @@ use crate::topic::Topic;
 /// A stream whose records of one key are together in one partition, ready to be aggregated.
 pub struct GroupedStream<K, V> {
     pub(super) stream: Stream<K, V>,
+    emit: Emit,
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
@@ -42,7 +44,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
             let key = key(&record.key, &record.value);
             children.push(context, record.with_key(key))
         });
-        GroupedStream { stream: keyed.repartition(topic) }
+        GroupedStream { stream: keyed.repartition(topic), emit: Emit::OnUpdate }
     }
 
     /// Groups by the key as it is.
@@ -66,6 +68,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         self.require_unchanged_key("group_by_key()");
         GroupedStream {
             stream: self.then("group-by-key", false, |context, record, children| children.push(context, record)),
+            emit: Emit::OnUpdate,
         }
     }
 
@@ -102,6 +105,27 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
+    /// The same, passing on results at another time than with each update; see [`Emit`]. Without windows there is none to close:
+    /// [`Emit::OnWindowClose`] is an error of the topology here. For windows say it after [`GroupedStream::windowed_by`].
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
+    /// # let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     // Each number stands for as many records, all in one commit.
+    ///     let ones = b.stream(&i).flat_map_values(|n: i64| vec![1; n as usize]);
+    ///     ones.group_by_key().emit(Emit::OnCommit).count(Store::new("counts", Utf8, Be64)).to_stream().to(&o)
+    /// });
+    /// driver.pipe(&input, "a".to_string(), 3, 0);
+    /// driver.pipe(&input, "a".to_string(), 2, 0);
+    /// assert_eq!(driver.values(&output), [3, 5]);
+    /// ```
+    pub fn emit(self, emit: Emit) -> Self {
+        GroupedStream { emit, ..self }
+    }
+
     /// Counts the records of each key. An older record counts as any other; the count's time is the largest timestamp
     /// among its records. See [`Stream::group_by`] for an example.
     pub fn count(&self, store: Store<K, i64>) -> Table<K, i64> {
@@ -156,18 +180,31 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
     ) -> Table<K, A> {
         let builder = &self.stream.builder;
         let store = builder.store(store);
-        let rows = store.clone();
+        let (rows, emit) = (store.clone(), self.emit);
         let changes = self.stream.then(operator, false, move |context, record, children: &Tee<K, Change<A>>| {
             let Record { key, value, timestamp, headers } = record;
             let (change, timestamp) = rows.update(&key, |aggregate, time| {
-                let old = aggregate.clone();
+                let old = if emit.on_update() { aggregate.clone() } else { None };
                 step(&key, value, aggregate);
                 *time = timestamp.max(*time);
-                (Change { old, new: aggregate.clone() }, *time)
+                (emit.on_update().then(|| Change { old, new: aggregate.clone() }), *time)
             });
+            let Some(change) = change else { return Ok(()) };
             children.push(context, Record { key, value: change, timestamp, headers })
         });
         builder.graph.borrow_mut().connect(store.store_id(), changes.node);
+        match emit {
+            Emit::OnUpdate => {}
+            Emit::OnCommit => {
+                let rows = store.clone();
+                on_commit(builder, changes.node, &changes.children, move || rows.changed());
+            }
+            Emit::OnWindowClose => {
+                let mut graph = builder.graph.borrow_mut();
+                let node = graph.name(changes.node);
+                graph.errors.push(format!("{node} emits on window close, but has no windows; call windowed_by()"));
+            }
+        }
         Table::new(builder, changes.node, changes.children, Some(store))
     }
 }

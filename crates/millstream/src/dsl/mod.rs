@@ -5,6 +5,7 @@
 
 mod builder;
 mod change;
+mod emit;
 mod global;
 mod group;
 mod join;
@@ -13,17 +14,21 @@ mod late;
 mod process;
 mod sink;
 mod split;
+mod stores;
 mod stream;
+mod suppress;
 mod table;
 mod windowed;
 
 pub use crate::topology::TopologyBuilder;
 pub use change::Change;
+pub use emit::Emit;
 pub use global::GlobalTable;
 pub use group::GroupedStream;
 pub use join_windowed::{JoinStores, WindowedJoin};
 pub use sink::SinkValue;
 pub use split::Split;
 pub use stream::Stream;
+pub use suppress::{Bound, Suppressed};
 pub use table::Table;
-pub use windowed::WindowedStream;
+pub use windowed::{AlignedWindows, WindowedStream, Windows};

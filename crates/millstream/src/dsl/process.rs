@@ -79,6 +79,9 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         let node = graph.named_node(name.into(), NodeKind::Processor("process"), &[self.node]);
         for store in stores {
             graph.connect(store.store_id(), node);
+            if store.uses_time() {
+                graph.uses_time(node, 0);
+            }
         }
         let name = graph.name(node);
         let stream: Stream<P::KeyOut, P::ValueOut> = Stream::new(&self.builder, node, true);

@@ -10,7 +10,9 @@ pub use json::Json;
 pub use nullable::Nullable;
 pub use numbers::{Be32, Be64, F32, F64};
 pub use plain::{Bytes, Unit, Utf8};
-pub use windowed::TimeWindowed;
+pub use windowed::{SessionWindowed, TimeWindowed};
+
+pub(crate) use windowed::split_session;
 
 /// Why bytes could not be read, or a value not be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

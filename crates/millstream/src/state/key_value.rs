@@ -2,7 +2,7 @@ use std::cell::RefCell;
 use std::hash::Hash;
 use std::rc::Rc;
 
-use super::rows::Rows;
+use super::rows::{ChangedRow, Rows};
 use super::{Connect, FlushError, StateStore, Store, StoreId, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
@@ -57,6 +57,21 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> KeyValueStore<K, V> {
         K: Clone,
     {
         self.inner.rows.borrow_mut().update(key, change)
+    }
+
+    /// The rows that changed since the last commit, in the order of their first change.
+    pub(crate) fn changed(&self) -> Vec<ChangedRow<K, V>>
+    where
+        K: Clone,
+    {
+        let rows = self.inner.rows.borrow();
+        let changes = rows.changes().map(|(key, before, now, timestamp)| ChangedRow {
+            key: key.clone(),
+            before: before.cloned(),
+            now: now.cloned(),
+            timestamp,
+        });
+        changes.collect()
     }
 
     /// Looks at each row, in no particular but a repeatable order. `look` must not change this store.

@@ -9,16 +9,25 @@ mod join_rows;
 mod join_window;
 mod key_value;
 mod rows;
+mod session;
+mod spans;
 mod store;
+mod suppress;
+#[cfg(test)]
+mod tests;
 mod unjoined;
 mod window;
 
 pub use key_value::KeyValueStore;
+pub use session::SessionStore;
 pub use store::Store;
 pub use window::WindowStore;
 
 pub(crate) use global::{GlobalRows, GlobalStore, GlobalStores, LoadGlobal};
 pub(crate) use join_window::JoinWindowStore;
+pub(crate) use rows::ChangedRow;
+pub(crate) use spans::{SpanKeys, SpanRows, Spans};
+pub(crate) use suppress::{Buffered, SuppressBuffer};
 pub(crate) use unjoined::{JoinSide, Unjoined, UnjoinedStore};
 
 use crate::broker::{BrokerError, Message};
@@ -57,6 +66,12 @@ pub trait Connect {
     /// The store's place in its topology.
     #[doc(hidden)]
     fn store_id(&self) -> StoreId;
+
+    /// Whether what the store shows depends on event time.
+    #[doc(hidden)]
+    fn uses_time(&self) -> bool {
+        false
+    }
 }
 
 /// A store's place in its topology.

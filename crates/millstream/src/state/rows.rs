@@ -6,6 +6,14 @@ use indexmap::map::Entry;
 
 use crate::record::Timestamp;
 
+/// A row that changed since the last commit: what it was then, and what it is now.
+pub(crate) struct ChangedRow<K, V> {
+    pub(crate) key: K,
+    pub(crate) before: Option<V>,
+    pub(crate) now: Option<V>,
+    pub(crate) timestamp: Timestamp,
+}
+
 /// Rows by key, with the undo log of what changed since the last commit.
 ///
 /// Rows lie in a vector with a hash index beside it, so the undo log names a row by its number: a changed row costs no
@@ -89,6 +97,15 @@ impl<K: Hash + Eq, V> Rows<K, V> {
         })
     }
 
+    /// The rows that changed since the last commit, with what they were then: key, before, now, time.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = (&K, Option<&V>, Option<&V>, Timestamp)> {
+        self.undo.iter().filter_map(|undo| {
+            let (key, row) = self.rows.get_index(undo.row)?;
+            let before = undo.before.as_ref().map(|(value, _)| value);
+            (before.is_some() || row.value.is_some()).then_some((key, before, row.value.as_ref(), row.timestamp))
+        })
+    }
+
     /// The rows that the changelog has, as of the last commit: key and time.
     pub(crate) fn in_changelog(&self) -> impl Iterator<Item = (&K, Timestamp)> {
         let added: HashSet<usize> =
@@ -145,6 +162,17 @@ impl<K: Hash + Eq, V> Rows<K, V> {
             None => {
                 self.rows.swap_remove(&key);
             }
+        }
+    }
+
+    /// Changes a value without the undo log, as [`Rows::restore`].
+    pub(crate) fn restore_part(&mut self, key: K, change: impl FnOnce(&mut Option<V>)) {
+        let entry = self.rows.entry(key);
+        let index = entry.index();
+        entry.or_insert(Row { value: None, timestamp: Timestamp::MIN, dirty: false });
+        change(&mut self.rows[index].value);
+        if self.rows[index].value.is_none() {
+            self.rows.swap_remove_index(index);
         }
     }
 

@@ -1,17 +1,21 @@
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::hash::Hash;
+use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::rc::Rc;
 
-use super::rows::Rows;
+use super::rows::{ChangedRow, Rows};
 use super::{Connect, FlushError, StateStore, Store, StoreId, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, encode};
-use crate::window::{TimeWindows, Window};
+use crate::time::Clock;
+use crate::window::{Window, Windowed};
 
-/// A typed map per window, with a changelog. A window goes, whole, once it is closed: from the changelog by tombstones, as
-/// a retention time would forget, when history is replayed, windows that are still open.
+/// A typed map per window, with a changelog: windows of one size, each kept for a retention time from its start on.
+///
+/// A window whose retention is over is not seen any more, whenever that is noticed: stream time decides. It goes from the
+/// changelog by tombstones, as a retention time of the topic would forget, when history is replayed, windows that are still open.
 ///
 /// In the changelog a key is what Kafka Streams' window stores write: the key's bytes, the window's start in ms as eight
 /// bytes big-endian, and a sequence number of four bytes, always 0.
@@ -23,38 +27,159 @@ pub struct WindowStore<K, V> {
 /// The store itself, shared by its handles and its task.
 pub(crate) struct WindowRows<K, V> {
     store: Store<K, V>,
-    windows: TimeWindows,
+    size_ms: i64,
+    retention_ms: i64,
+    clock: Clock,
     rows: RefCell<BTreeMap<Timestamp, Rows<K, V>>>,
+    /// Whether an expired window stays until it was handed out by [`WindowStore::take_expired`].
+    hands_out: Cell<bool>,
+    /// Windows that start earlier were handed out since the last commit, and go with the next one.
+    handed_out: Cell<Timestamp>,
 }
 
 impl<K: Hash + Eq + 'static, V: Clone + 'static> WindowStore<K, V> {
-    pub(crate) fn new(id: StoreId, store: Store<K, V>, windows: TimeWindows) -> Self {
-        WindowStore { id, inner: Rc::new(WindowRows { store, windows, rows: RefCell::default() }) }
+    pub(crate) fn new(id: StoreId, store: Store<K, V>, size_ms: i64, retention_ms: i64, clock: Clock) -> Self {
+        let (hands_out, handed_out) = (Cell::new(false), Cell::new(Timestamp::MIN));
+        let inner = WindowRows { store, size_ms, retention_ms, clock, rows: RefCell::default(), hands_out, handed_out };
+        WindowStore { id, inner: Rc::new(inner) }
     }
 
     pub(crate) fn erased(&self) -> Rc<dyn StateStore> {
         self.inner.clone()
     }
 
-    /// A clone of the key's value in the window.
-    pub fn get(&self, key: &K, window: Window) -> Option<V> {
+    /// A clone of the key's value in the window that begins at `start` (ms).
+    pub fn get(&self, key: &K, start: Timestamp) -> Option<V> {
+        if self.inner.is_expired(start, self.inner.clock.now()) {
+            return None;
+        }
         let rows = self.inner.rows.borrow();
-        rows.get(&window.start)?.get(key).map(|(value, _)| value.clone())
+        rows.get(&start)?.get(key).map(|(value, _)| value.clone())
     }
 
-    /// Changes the key's value in the window, `None` where there is none, and its time in place. `change` must not
-    /// use this store.
-    pub fn update<R>(&self, key: &K, window: Window, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
+    /// Sets the key's value in the window that begins at `start` (ms), as of `timestamp` (ms). Returns whether it was taken: a
+    /// window whose retention is over takes nothing.
+    pub fn put(&self, key: K, value: V, start: Timestamp, timestamp: Timestamp) -> bool {
+        self.set(key, Some(value), start, timestamp)
+    }
+
+    /// Deletes the key in the window that begins at `start` (ms), as of `timestamp` (ms). Returns whether the window's retention
+    /// goes on.
+    pub fn delete(&self, key: K, start: Timestamp, timestamp: Timestamp) -> bool {
+        self.set(key, None, start, timestamp)
+    }
+
+    fn set(&self, key: K, value: Option<V>, start: Timestamp, timestamp: Timestamp) -> bool {
+        let live = !self.inner.is_expired(start, self.inner.clock.now());
+        if live {
+            self.inner.rows.borrow_mut().entry(start).or_default().put(key, value, timestamp);
+        }
+        live
+    }
+
+    /// Changes the key's value in the window that begins at `start` (ms), `None` where there is none, and its time in place.
+    /// `change` must not use this store, and the window's retention must go on.
+    pub(crate) fn update<R>(
+        &self,
+        key: &K,
+        start: Timestamp,
+        change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R,
+    ) -> R
     where
         K: Clone,
     {
-        self.inner.rows.borrow_mut().entry(window.start).or_default().update(key, change)
+        self.inner.rows.borrow_mut().entry(start).or_default().update(key, change)
+    }
+
+    /// Looks at the key's value in each window that begins within `times` (ms), from the first on: the window, the value, and the
+    /// time of its last change. Costs a look-up for each window there. `look` must not change this store.
+    pub fn fetch(&self, key: &K, times: impl RangeBounds<Timestamp>, mut look: impl FnMut(Window, &V, Timestamp)) {
+        let (windows, now) = (self.inner.rows.borrow(), self.inner.clock.now());
+        for (start, rows) in windows.range(inclusive(times)).filter(|(start, _)| !self.inner.is_expired(**start, now)) {
+            if let Some((value, timestamp)) = rows.get(key) {
+                look(self.inner.window(*start), value, timestamp);
+            }
+        }
+    }
+
+    /// Looks at all rows in windows that begin within `times` (ms), from the first window on; within one in no particular but a
+    /// repeatable order. `look` must not change this store.
+    pub fn fetch_all(&self, times: impl RangeBounds<Timestamp>, mut look: impl FnMut(Window, &K, &V, Timestamp)) {
+        let (windows, now) = (self.inner.rows.borrow(), self.inner.clock.now());
+        for (start, rows) in windows.range(inclusive(times)).filter(|(start, _)| !self.inner.is_expired(**start, now)) {
+            for (key, value, timestamp) in rows.iter() {
+                look(self.inner.window(*start), key, value, timestamp);
+            }
+        }
+    }
+
+    /// The rows that changed since the last commit.
+    pub(crate) fn changed(&self) -> Vec<ChangedRow<Windowed<K>, V>>
+    where
+        K: Clone,
+    {
+        let mut changed = Vec::new();
+        for (start, rows) in self.inner.rows.borrow().iter() {
+            let window = self.inner.window(*start);
+            changed.extend(rows.changes().map(|(key, before, now, timestamp)| ChangedRow {
+                key: Windowed { key: key.clone(), window },
+                before: before.cloned(),
+                now: now.cloned(),
+                timestamp,
+            }));
+        }
+        changed
+    }
+
+    /// Keeps expired windows until they were handed out by [`WindowStore::take_expired`].
+    pub(crate) fn hand_out(&self) {
+        self.inner.hands_out.set(true);
+    }
+
+    /// When the next window that was not handed out expires; `MAX` without one.
+    pub(crate) fn next_expiry(&self) -> Timestamp {
+        let windows = self.inner.rows.borrow();
+        let next = windows.range(self.inner.handed_out.get()..).next();
+        next.map_or(Timestamp::MAX, |(start, _)| start.saturating_add(self.inner.retention_ms))
+    }
+
+    /// Hands out the rows of the windows that are expired at that time, once: by start and, within a window, by the keys' bytes.
+    /// They go with the next commit.
+    pub(crate) fn take_expired(&self, time: Timestamp) -> Result<Vec<(Windowed<K>, V, Timestamp)>, SerdeError>
+    where
+        K: Clone,
+    {
+        let (inner, mut taken) = (&self.inner, Vec::new());
+        let windows = inner.rows.borrow();
+        let expired = windows.range(inner.handed_out.get()..).take_while(|(start, _)| inner.is_expired(**start, time));
+        for (start, rows) in expired {
+            let mut sorted = Vec::with_capacity(rows.len());
+            for (key, value, timestamp) in rows.iter() {
+                let mut bytes = Vec::new();
+                inner.store.key.encode(key, &mut bytes)?;
+                let key = Windowed { key: key.clone(), window: inner.window(*start) };
+                sorted.push((bytes, (key, value.clone(), timestamp)));
+            }
+            sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+            taken.extend(sorted.into_iter().map(|(_, row)| row));
+            inner.handed_out.set(start.saturating_add(1));
+        }
+        Ok(taken)
     }
 }
 
 impl<K: 'static, V> WindowRows<K, V> {
-    fn is_closed(&self, start: Timestamp, stream_time: Timestamp) -> bool {
-        self.windows.is_closed(self.windows.window_at(start), stream_time)
+    fn window(&self, start: Timestamp) -> Window {
+        Window { start, end: start.saturating_add(self.size_ms) }
+    }
+
+    fn is_expired(&self, start: Timestamp, stream_time: Timestamp) -> bool {
+        start.saturating_add(self.retention_ms) <= stream_time
+    }
+
+    /// Whether a window goes with the commit at that stream time.
+    fn goes(&self, start: Timestamp, stream_time: Timestamp) -> bool {
+        if self.hands_out.get() { start < self.handed_out.get() } else { self.is_expired(start, stream_time) }
     }
 
     fn encode_key(&self, key: &K, start: Timestamp, out: &mut Vec<u8>) -> Result<(), SerdeError> {
@@ -76,13 +201,45 @@ impl<K, V> Connect for WindowStore<K, V> {
     fn store_id(&self) -> StoreId {
         self.id
     }
+
+    fn uses_time(&self) -> bool {
+        true
+    }
+}
+
+/// The same times, of which a map can be asked also if they are none.
+fn inclusive(times: impl RangeBounds<Timestamp>) -> RangeInclusive<Timestamp> {
+    let from = match times.start_bound() {
+        Bound::Included(from) => *from,
+        Bound::Excluded(from) => from.saturating_add(1),
+        Bound::Unbounded => Timestamp::MIN,
+    };
+    let to = match times.end_bound() {
+        Bound::Included(to) => *to,
+        Bound::Excluded(to) => to.saturating_sub(1),
+        Bound::Unbounded => Timestamp::MAX,
+    };
+    // Nothing begins at the last ms there is.
+    if from <= to { from..=to } else { Timestamp::MAX..=Timestamp::MAX }
+}
+
+/// A key of a window store's changelog: the key's bytes, and the window's start.
+pub(super) fn split_key(bytes: &[u8]) -> Result<(&[u8], Timestamp), SerdeError> {
+    let Some((key, rest)) = bytes.split_last_chunk::<12>() else {
+        return Err(SerdeError::new(
+            "a window store's key has at least 12 bytes: a window's start and a sequence number",
+        ));
+    };
+    let mut start = [0; 8];
+    start.copy_from_slice(&rest[..8]);
+    Ok((key, i64::from_be_bytes(start)))
 }
 
 impl<K: Hash + Eq + 'static, V: 'static> StateStore for WindowRows<K, V> {
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
         for (start, rows) in self.rows.borrow().iter() {
-            if self.is_closed(*start, stream_time) {
+            if self.goes(*start, stream_time) {
                 for (key, timestamp) in rows.in_changelog() {
                     self.encode_key(key, *start, &mut key_bytes)?;
                     write(&key_bytes, None, timestamp)?;
@@ -104,11 +261,13 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for WindowRows<K, V> {
     fn commit(&self, stream_time: Timestamp) {
         self.rows.borrow_mut().retain(|start, rows| {
             rows.commit();
-            !self.is_closed(*start, stream_time)
+            !self.goes(*start, stream_time)
         });
+        self.handed_out.set(Timestamp::MIN);
     }
 
     fn rollback(&self) {
+        self.handed_out.set(Timestamp::MIN);
         self.rows.borrow_mut().retain(|_, rows| {
             rows.rollback();
             rows.len() > 0
@@ -116,17 +275,11 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for WindowRows<K, V> {
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
-        let Some((key, rest)) = record.key.unwrap_or_default().split_last_chunk::<12>() else {
-            return Err(SerdeError::new(
-                "a window store's key has at least 12 bytes: a window's start and a sequence number",
-            ));
-        };
-        let mut start = [0; 8];
-        start.copy_from_slice(&rest[..8]);
+        let (key, start) = split_key(record.key.unwrap_or_default())?;
         let key = self.store.key.decode(key)?;
         let value = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
         let mut windows = self.rows.borrow_mut();
-        windows.entry(i64::from_be_bytes(start)).or_default().restore(key, value, record.timestamp);
+        windows.entry(start).or_default().restore(key, value, record.timestamp);
         Ok(())
     }
 }

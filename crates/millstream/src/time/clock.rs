@@ -69,9 +69,11 @@ impl Clock {
         self.0.time.set(self.0.time.get().max(time));
     }
 
-    /// Goes to a time, also back: to what was committed.
+    /// Goes to a time, also back: to what was committed. Nothing but sources that have come so far moves it from then on.
     pub(crate) fn reset(&self, time: Timestamp) {
         self.0.time.set(time);
+        self.0.sources.set(time);
+        self.0.upstream.set(Timestamp::MAX);
     }
 
     fn advance(&self) {

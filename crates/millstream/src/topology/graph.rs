@@ -52,6 +52,17 @@ pub(crate) struct NodeEntry {
     pub(crate) uses_time: bool,
     /// How far, in ms, what the node pushes may be behind the task's time: it holds records back until a window is over.
     pub(crate) holds_ms: i64,
+    /// Of a node that makes windows: how long they live.
+    pub(crate) windows: Option<WindowTimes>,
+}
+
+/// How long the windows live that a node makes, in ms.
+#[derive(Clone, Copy)]
+pub(crate) struct WindowTimes {
+    /// How far the timestamp of a result may be before its window's end.
+    pub(crate) span_ms: i64,
+    /// How long after its end a window is final.
+    pub(crate) grace_ms: i64,
 }
 
 pub(crate) enum NodeKind {
@@ -153,7 +164,7 @@ impl Graph {
             });
         }
         let parents = parents.to_vec();
-        self.nodes.push(NodeEntry { name, kind, parents, uses_time: false, holds_ms: 0 });
+        self.nodes.push(NodeEntry { name, kind, parents, uses_time: false, holds_ms: 0, windows: None });
         NodeId(self.nodes.len() - 1)
     }
 
@@ -211,6 +222,25 @@ impl Graph {
         let node = &mut self.nodes[node.0];
         node.uses_time = true;
         node.holds_ms = node.holds_ms.max(holds_ms);
+    }
+
+    /// Says that a node makes windows, for what comes after it to know when they are final.
+    pub(crate) fn makes_windows(&mut self, node: NodeId, windows: WindowTimes) {
+        self.nodes[node.0].windows = Some(windows);
+    }
+
+    /// How long the windows live that a node, or what it gets them from, makes; `None` if there are none. Of several the longest.
+    pub(crate) fn windows_of(&self, node: NodeId) -> Option<WindowTimes> {
+        let node = &self.nodes[node.0];
+        if node.windows.is_some() {
+            return node.windows;
+        }
+        let mut all = node.parents.iter().map(|parent| self.windows_of(*parent));
+        let first = all.next()??;
+        all.try_fold(first, |a, b| {
+            let b = b?;
+            Some(WindowTimes { span_ms: a.span_ms.max(b.span_ms), grace_ms: a.grace_ms.max(b.grace_ms) })
+        })
     }
 
     /// Has `call` called when `due` has come by the clock; see [`Alarm`]. An error is said to be the node's.

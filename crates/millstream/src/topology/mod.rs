@@ -10,7 +10,7 @@ mod time;
 pub use builder::TopologyBuilder;
 pub use plan::{InternalTopic, Plan};
 
-pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator, Source, TimestampOf};
+pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator, Source, TimestampOf, WindowTimes};
 pub(crate) use split::TaskGraph;
 
 use std::rc::Rc;

@@ -1,24 +1,66 @@
+//! Aggregations of windows, each kind of windows in its file.
+
+mod session;
+mod sliding;
+mod time;
+
 use std::hash::Hash;
+use std::rc::Rc;
 
 use super::late::Late;
-use super::{Change, GroupedStream, Stream, Table};
-use crate::processor::Tee;
-use crate::record::Record;
-use crate::state::{Store, WindowStore};
-use crate::window::{TimeWindows, Windowed};
+use super::{Change, Emit, GroupedStream, Stream, Table};
+use crate::processor::{Context, ProcessError, Tee};
+use crate::record::{Headers, Record, Timestamp};
+use crate::state::Store;
+use crate::window::{SessionWindows, SlidingWindows, TimeWindows, Window, Windowed};
+
+/// Windows that records of a key are grouped by: [`TimeWindows`], [`SlidingWindows`] or [`SessionWindows`].
+pub trait Windows: Copy + Sealed + 'static {
+    /// Adds the operator: folds the values of each key and window, from `init` on, by `step`; `merge` makes one of what
+    /// was folded apart.
+    #[doc(hidden)]
+    fn fold<K, V, A>(
+        on: &WindowedStream<K, V, Self>,
+        operator: &'static str,
+        store: Store<K, A>,
+        init: impl Fn() -> Option<A> + 'static,
+        step: impl Fn(&K, V, &mut Option<A>) + 'static,
+        merge: impl Fn(&K, &mut A, A) + 'static,
+    ) -> Table<Windowed<K>, A>
+    where
+        K: Hash + Eq + Clone + 'static,
+        V: Clone + 'static,
+        A: Clone + 'static;
+}
+
+/// Windows that are never merged: [`TimeWindows`] and [`SlidingWindows`].
+pub trait AlignedWindows: Windows {}
+
+impl AlignedWindows for TimeWindows {}
+impl AlignedWindows for SlidingWindows {}
+
+/// Keeps [`Windows`] to the kinds there are.
+pub trait Sealed {}
+
+impl Sealed for TimeWindows {}
+impl Sealed for SlidingWindows {}
+impl Sealed for SessionWindows {}
 
 /// A grouped stream whose keys are aggregated for each window on its own.
 ///
-/// A record that comes when its window is closed (stream time has reached the window's end plus the grace) changes
-/// nothing: it is counted as late for this node, and goes to [`WindowedStream::late`].
-pub struct WindowedStream<K, V> {
+/// A record of which all windows are closed changes nothing: it is counted as late for this node, and goes to
+/// [`WindowedStream::late`]. Older records count as any others while their windows are open; the time of a result is the largest
+/// timestamp of its records, or the session's end. A null value is a value; records without key are for the key's serde to refuse.
+pub struct WindowedStream<K, V, W = TimeWindows> {
     stream: Stream<K, V>,
-    windows: TimeWindows,
+    windows: W,
     late: Late<K, V>,
+    emit: Emit,
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
-    /// Groups the records of a key by the window that their timestamp falls into.
+    /// Groups the records of a key by the windows that their timestamps fall into: [`TimeWindows`], [`SlidingWindows`] or
+    /// [`SessionWindows`].
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -36,14 +78,38 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
     /// let counts: Vec<_> = driver.entries(&output).into_iter().map(|(k, n)| (k.window.start, n.unwrap())).collect();
     /// assert_eq!(counts, [(0, 1), (10, 1), (0, 2), (10, 2)]);
     /// ```
-    pub fn windowed_by(&self, windows: TimeWindows) -> WindowedStream<K, V> {
+    pub fn windowed_by<W: Windows>(&self, windows: W) -> WindowedStream<K, V, W> {
         let stream = self.stream.then("windowed-by", false, |context, record, children| children.push(context, record));
         let late = Late::of(stream.node);
-        WindowedStream { stream, windows, late }
+        WindowedStream { stream, windows, late, emit: Emit::OnUpdate }
     }
 }
 
-impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V> {
+impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: Windows> WindowedStream<K, V, W> {
+    /// The same, passing on results at another time than with each update; see [`Emit`].
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # use std::time::Duration;
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", TimeWindowed::new(Utf8, 10), Be64));
+    /// # let (i, o) = (input.clone(), output.clone());
+    /// # let windows = TimeWindows::tumbling(Duration::from_millis(10));
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let windowed = b.stream(&i).group_by_key().windowed_by(windows).emit(Emit::OnWindowClose);
+    ///     windowed.count(Store::new("counts", Utf8, Be64)).to_stream().to(&o)
+    /// });
+    /// for timestamp in [1, 2, 9] {
+    ///     driver.pipe(&input, "a".to_string(), 0, timestamp);
+    /// }
+    /// assert!(driver.values(&output).is_empty());
+    /// driver.pipe(&input, "b".to_string(), 0, 10);
+    /// assert_eq!(driver.values(&output), [3]);
+    /// ```
+    pub fn emit(self, emit: Emit) -> Self {
+        WindowedStream { emit, ..self }
+    }
+
     /// The records that came too late for every window of theirs, as they were.
     ///
     /// ```
@@ -68,7 +134,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V> {
 
     /// Counts the records of each key and window. See [`GroupedStream::windowed_by`] for an example.
     pub fn count(&self, store: Store<K, i64>) -> Table<Windowed<K>, i64> {
-        self.fold("windowed-count", store, |_, _, count| *count.get_or_insert(0) += 1)
+        let step = |_: &K, _, count: &mut Option<i64>| *count.get_or_insert(0) += 1;
+        W::fold(self, "windowed-count", store, || None, step, |_, count, more| *count += more)
     }
 
     /// Combines the values of each key and window: `reducer(so far, next)`; the first value is taken as it is.
@@ -90,14 +157,19 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V> {
     /// assert_eq!(driver.values(&output), [3, 7, 5]);
     /// ```
     pub fn reduce(&self, store: Store<K, V>, reducer: impl Fn(&V, V) -> V + 'static) -> Table<Windowed<K>, V> {
-        self.fold("windowed-reduce", store, move |_, value, so_far| {
+        let reducer = Rc::new(reducer);
+        let merge = reducer.clone();
+        let step = move |_: &K, value, so_far: &mut Option<V>| {
             *so_far = Some(match so_far {
                 Some(before) => reducer(before, value),
                 None => value,
             });
-        })
+        };
+        W::fold(self, "windowed-reduce", store, || None, step, move |_, before, value| *before = merge(before, value))
     }
+}
 
+impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: AlignedWindows> WindowedStream<K, V, W> {
     /// Folds the values of each key and window into an aggregate of another type.
     ///
     /// ```
@@ -127,40 +199,32 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V> {
         init: impl Fn() -> A + 'static,
         aggregator: impl Fn(&K, V, &mut A) + 'static,
     ) -> Table<Windowed<K>, A> {
-        self.fold("windowed-aggregate", store, move |key, value, aggregate| {
+        let step = move |key: &K, value, aggregate: &mut Option<A>| {
             aggregator(key, value, aggregate.get_or_insert_with(&init));
-        })
+        };
+        W::fold(self, "windowed-aggregate", store, || None, step, |_, _, _| ())
     }
+}
 
-    fn fold<A: Clone + 'static>(
-        &self,
-        operator: &'static str,
-        store: Store<K, A>,
-        step: impl Fn(&K, V, &mut Option<A>) + 'static,
-    ) -> Table<Windowed<K>, A> {
-        let (builder, windows, late) = (&self.stream.builder, self.windows, self.late.clone());
-        let id = builder.graph.borrow_mut().store(&store.name);
-        let store = WindowStore::new(id, store, windows);
-        builder.graph.borrow_mut().set_store(id, store.erased());
-        let changes =
-            self.stream.then(operator, false, move |context, record, children: &Tee<Windowed<K>, Change<A>>| {
-                let window = windows.window_at(record.timestamp);
-                if windows.is_closed(window, context.stream_time()) {
-                    return late.push(context, record);
-                }
-                let Record { key, value, timestamp, headers } = record;
-                let (change, timestamp) = store.update(&key, window, |aggregate, time| {
-                    let old = aggregate.clone();
-                    step(&key, value, aggregate);
-                    *time = timestamp.max(*time);
-                    (Change { old, new: aggregate.clone() }, *time)
-                });
-                children.push(context, Record { key: Windowed { key, window }, value: change, timestamp, headers })
-            });
-        let mut graph = builder.graph.borrow_mut();
-        graph.connect(id, changes.node);
-        graph.uses_time(changes.node, 0);
-        drop(graph);
-        Table::new(builder, changes.node, changes.children, None)
+/// What a record did to one window.
+struct Update<A> {
+    window: Window,
+    old: Option<A>,
+    new: Option<A>,
+    timestamp: Timestamp,
+}
+
+/// Pushes what a record did, and leaves `updates` empty, to be used again.
+fn push_updates<K: Clone, A: Clone>(
+    context: &mut Context<'_>,
+    key: &K,
+    headers: &Headers,
+    updates: &mut Vec<Update<A>>,
+    children: &Tee<Windowed<K>, Change<A>>,
+) -> Result<(), ProcessError> {
+    for Update { window, old, new, timestamp } in updates.drain(..) {
+        let key = Windowed { key: key.clone(), window };
+        children.push(context, Record { key, value: Change { old, new }, timestamp, headers: headers.clone() })?;
     }
+    Ok(())
 }

@@ -1,0 +1,249 @@
+use std::hash::Hash;
+use std::rc::Rc;
+
+use super::super::emit::{on_close, on_commit};
+use super::super::{Change, Emit, Table};
+use super::{Update, WindowedStream, Windows, push_updates};
+use crate::processor::{ProcessError, Tee};
+use crate::record::Timestamp;
+use crate::state::{SpanKeys, SpanRows, Spans, Store};
+use crate::topology::WindowTimes;
+use crate::window::{SlidingWindows, Windowed};
+
+impl Windows for SlidingWindows {
+    fn fold<K, V, A>(
+        on: &WindowedStream<K, V, Self>,
+        operator: &'static str,
+        store: Store<K, A>,
+        _init: impl Fn() -> Option<A> + 'static,
+        step: impl Fn(&K, V, &mut Option<A>) + 'static,
+        _merge: impl Fn(&K, &mut A, A) + 'static,
+    ) -> Table<Windowed<K>, A>
+    where
+        K: Hash + Eq + Clone + 'static,
+        V: Clone + 'static,
+        A: Clone + 'static,
+    {
+        let (builder, windows, late, emit) = (&on.stream.builder, on.windows, on.late.clone(), on.emit);
+        let difference_ms = windows.time_difference_ms();
+        let closes_ms = windows.grace_ms().saturating_add(1);
+        // A record that is not late may need what closed windows hold, up to one that begins twice the difference before it.
+        let retention_ms = closes_ms.saturating_add(difference_ms).saturating_add(1);
+        let mut graph = builder.graph.borrow_mut();
+        let (id, clock) = (graph.store(&store.name), graph.clock.clone());
+        let store = Rc::new(SpanRows::new(store, SpanKeys::Windows(difference_ms), retention_ms, clock));
+        graph.set_store(id, store.clone());
+        drop(graph);
+        let rows = store.clone();
+        let scratch = std::cell::RefCell::new(Vec::new());
+        let changes =
+            on.stream.then(operator, false, move |context, record, children: &Tee<Windowed<K>, Change<A>>| {
+                if record.timestamp < 0 {
+                    let time = record.timestamp;
+                    return Err(ProcessError::new(format!(
+                        "sliding windows begin at 0; found the timestamp {time} ms"
+                    )));
+                }
+                let close_time = context.stream_time().saturating_sub(windows.grace_ms());
+                if record.timestamp.saturating_add(difference_ms) < close_time {
+                    return late.push(context, record);
+                }
+                let mut updates = scratch.take();
+                let (live_from, on_update) = (rows.live_from(), emit.on_update());
+                let taken = rows.change(&record.key, |spans| {
+                    let step = |aggregate: &mut Option<A>| step(&record.key, record.value.clone(), aggregate);
+                    let time = record.timestamp;
+                    Slide { spans, windows, time, close_time, on_update, updates: &mut updates, step, taken: false }
+                        .run(live_from)
+                });
+                let pushed = push_updates(context, &record.key, &record.headers, &mut updates, children);
+                scratch.replace(updates);
+                pushed?;
+                if taken { Ok(()) } else { late.push(context, record) }
+            });
+        let mut graph = builder.graph.borrow_mut();
+        graph.connect(id, changes.node);
+        graph.makes_windows(changes.node, WindowTimes { span_ms: difference_ms, grace_ms: windows.grace_ms() });
+        let holds_ms = difference_ms.saturating_add(closes_ms);
+        graph.uses_time(changes.node, if emit == Emit::OnWindowClose { holds_ms } else { 0 });
+        drop(graph);
+        match emit {
+            Emit::OnUpdate => {}
+            Emit::OnCommit => on_commit(builder, changes.node, &changes.children, move || store.changed()),
+            Emit::OnWindowClose => {
+                store.hand_out(closes_ms);
+                let due = store.clone();
+                on_close(
+                    builder,
+                    changes.node,
+                    &changes.children,
+                    move || due.next_close(),
+                    move |time| store.take_closed(time),
+                );
+            }
+        }
+        Table::new(builder, changes.node, changes.children, None)
+    }
+}
+
+/// What one record does to the windows of its key, in the order in which Kafka Streams does it.
+///
+/// There is a window that ends at each record (its left window) and one that begins right after it, if that holds any record
+/// (its right window). So what a new window holds besides the record is known from the windows that there are.
+struct Slide<'a, A, F> {
+    spans: &'a mut Spans<A>,
+    windows: SlidingWindows,
+    /// The record's timestamp.
+    time: Timestamp,
+    /// Windows that end earlier are closed.
+    close_time: Timestamp,
+    on_update: bool,
+    updates: &'a mut Vec<Update<A>>,
+    step: F,
+    /// Whether a window took the record.
+    taken: bool,
+}
+
+impl<A: Clone, F: FnMut(&mut Option<A>)> Slide<'_, A, F> {
+    /// Returns whether any window took the record.
+    fn run(mut self, live_from: Timestamp) -> bool {
+        if self.time < self.windows.time_difference_ms() {
+            self.early(live_from);
+        } else {
+            self.backward(live_from);
+        }
+        self.taken
+    }
+
+    /// From the last window on that may hold the record, or begins right after it.
+    fn backward(&mut self, live_from: Timestamp) {
+        let (time, difference_ms) = (self.time, self.windows.time_difference_ms());
+        let from = time.saturating_sub(difference_ms).saturating_sub(difference_ms).max(0);
+        let first = self.spans.first_to(self.windows.window_from(from).end.max(live_from));
+        let after = self.spans.first_to(self.windows.window_from(time + 2).end);
+        let (mut left_exists, mut right_exists, mut right, mut right_known) = (false, false, None, false);
+        let (mut previous, mut left) = (None, None);
+        for index in (first..after).rev() {
+            let span = &self.spans.list()[index];
+            let (window, newest) = (span.window, span.timestamp);
+            if window.start == time + 1 {
+                right_exists = true;
+            } else if window.end > time {
+                if !right_known {
+                    right_known = true;
+                    right = (!right_exists && newest > time).then(|| (span.value.clone(), newest));
+                }
+                self.update(index);
+            } else if window.end == time {
+                left_exists = true;
+                self.update(index);
+                if newest >= time {
+                    // The record is not the first of its time: its windows are there.
+                    return;
+                }
+                previous = Some(newest);
+            } else {
+                previous = Some(newest);
+                left = (!left_exists && newest >= time - difference_ms).then(|| span.value.clone());
+                break;
+            }
+        }
+        if let Some(previous) = previous
+            && self.windows.window_from(previous + 1).end >= time
+        {
+            self.create_right_of(previous);
+        }
+        if !left_exists {
+            self.create(time - difference_ms, left.flatten());
+        }
+        if let Some((value, newest)) = right {
+            self.create_own_right(value, newest);
+        }
+    }
+
+    /// A record earlier than the time difference: its left window is the one that begins at 0.
+    fn early(&mut self, live_from: Timestamp) {
+        let time = self.time;
+        let zero = self.windows.window_from(0);
+        let first = self.spans.first_to(zero.end.max(live_from));
+        let after = self.spans.first_to(self.windows.window_from(time + 2).end);
+        let (mut combined, mut previous, mut right, mut right_exists) = (None, None, None, false);
+        for index in first..after {
+            let span = &self.spans.list()[index];
+            let (window, newest) = (span.window, span.timestamp);
+            if window.start == 0 {
+                combined = Some(newest);
+                previous = (newest < time).then_some(newest);
+            } else if window.start <= time {
+                right = Some((span.value.clone(), newest));
+                self.update(index);
+            } else {
+                right_exists = true;
+            }
+        }
+        if right.is_none() && combined.is_some_and(|newest| newest > time) {
+            // No record lies before this one: what the window at 0 holds comes after it.
+            let span = &self.spans.list()[first];
+            right = Some((span.value.clone(), span.timestamp));
+        }
+        if let Some((value, newest)) = right
+            && newest > time
+            && !right_exists
+        {
+            self.create_own_right(value, newest);
+        }
+        if let Some(previous) = previous {
+            self.create_right_of(previous);
+        }
+        match self.spans.position(zero) {
+            Ok(index) => self.update(index),
+            Err(_) => self.create(0, None),
+        }
+    }
+
+    /// The window right of the record before, which holds this record alone; unless it is there.
+    fn create_right_of(&mut self, previous: Timestamp) {
+        if self.spans.position(self.windows.window_from(previous + 1)).is_err() {
+            self.create(previous + 1, None);
+        }
+    }
+
+    /// The window right of this record, with what is there of later records.
+    fn create_own_right(&mut self, value: Option<A>, newest: Timestamp) {
+        let window = self.windows.window_from(self.time + 1);
+        if self.on_update {
+            self.updates.push(Update { window, old: None, new: value.clone(), timestamp: newest });
+        }
+        self.spans.put(window, value, newest);
+    }
+
+    /// A new window with this record, and what it holds besides.
+    fn create(&mut self, start: Timestamp, value: Option<A>) {
+        let window = self.windows.window_from(start);
+        if window.end < self.close_time {
+            return;
+        }
+        self.spans.put(window, value, self.time);
+        if let Ok(index) = self.spans.position(window) {
+            self.apply(index, true);
+        }
+    }
+
+    fn update(&mut self, index: usize) {
+        if self.spans.list()[index].window.end >= self.close_time {
+            self.apply(index, false);
+        }
+    }
+
+    fn apply(&mut self, index: usize, created: bool) {
+        let window = self.spans.list()[index].window;
+        let (value, timestamp) = self.spans.change(index);
+        let old = if self.on_update && !created { value.clone() } else { None };
+        (self.step)(value);
+        *timestamp = self.time.max(*timestamp);
+        if self.on_update {
+            self.updates.push(Update { window, old, new: value.clone(), timestamp: *timestamp });
+        }
+        self.taken = true;
+    }
+}
