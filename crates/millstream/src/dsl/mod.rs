@@ -21,5 +21,5 @@ pub use group::GroupedStream;
 pub use sink::SinkValue;
 pub use split::Split;
 pub use stream::Stream;
-pub use table::Table;
+pub use table::{GroupedTable, Table};
 pub use windowed::WindowedStream;

@@ -1,12 +1,13 @@
 use std::cell::RefCell;
 use std::hash::Hash;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::rows::Rows;
 use super::{Connect, FlushError, StateStore, Store, StoreId, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, encode};
+use crate::serde::{Serde, SerdeError, encode};
 
 /// A typed map with a changelog: one value a key, with the time of its last change.
 ///
@@ -64,6 +65,13 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> KeyValueStore<K, V> {
         for (key, value, timestamp) in self.inner.rows.borrow().iter() {
             look(key, value, timestamp);
         }
+    }
+}
+
+impl<K, V> KeyValueStore<K, V> {
+    /// How its keys and values are written.
+    pub(crate) fn serdes(&self) -> (Arc<dyn Serde<K>>, Arc<dyn Serde<V>>) {
+        (self.inner.store.key.clone(), self.inner.store.value.clone())
     }
 }
 
