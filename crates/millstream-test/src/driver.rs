@@ -14,8 +14,8 @@ use millstream::topology::Topology;
 use millstream::worker::{Application, Instance, Options, Phase, Step, Worker};
 use millstream_memory::{ClientSettings, MemoryBroker};
 
-/// Runs a topology on topics of one partition each, in the calling thread: each record that is piped in is processed and
-/// committed, exactly once, before the call returns.
+/// Runs a topology in the calling thread, on topics of one partition each or of as many as it is given: each record that
+/// is piped in is processed and committed, exactly once, before the call returns.
 ///
 /// Every method panics, with the reason, when the topology fails: this is for tests.
 ///
@@ -35,11 +35,14 @@ pub struct TopologyTestDriver {
     cluster: MemoryBroker,
     broker: Arc<dyn Broker>,
     application: Arc<Application>,
+    /// How many partitions the topics that it creates get.
+    partitions: i32,
     /// How many tasks the topology has.
     tasks: usize,
     running: Running,
     now: Timestamp,
-    outputs: BTreeMap<String, Box<dyn PartitionReader>>,
+    /// For each topic that was looked at, its partitions' readers.
+    outputs: BTreeMap<String, Vec<Box<dyn PartitionReader>>>,
 }
 
 struct Running {
@@ -52,8 +55,34 @@ const STEPS_MAX: usize = 1_000_000;
 
 impl TopologyTestDriver {
     /// Builds the topology and starts it, at wall-clock time 0. Its source topics, and the sinks whose names are fixed,
-    /// are created.
+    /// are created, with one partition each.
     pub fn new(define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Self {
+        TopologyTestDriver::with_partitions(1, define)
+    }
+
+    /// As [`TopologyTestDriver::new`], with topics of `partitions` partitions: to see that a topology's results do not
+    /// depend on how many there are. A record that is piped in goes to its key's partition.
+    ///
+    /// ```
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// let (words, counts) = (Topic::new("words", Utf8, Unit), Topic::<_, i64>::new("counts", Utf8, Be64));
+    /// for partitions in [1, 3, 12] {
+    ///     let (w, c) = (words.clone(), counts.clone());
+    ///     let mut driver = TopologyTestDriver::with_partitions(partitions, move |b| {
+    ///         b.stream(&w).group_by_key().count(Store::new("by-word", Utf8, Be64)).to_stream().to(&c)
+    ///     });
+    ///     for word in ["a", "b", "a", "c"] {
+    ///         driver.pipe(&words, word.to_string(), (), 0);
+    ///     }
+    ///     let mut counted = driver.entries(&counts);
+    ///     counted.sort();
+    ///     let expected = [("a", 1), ("a", 2), ("b", 1), ("c", 1)].map(|(word, n)| (word.to_string(), Some(n)));
+    ///     assert_eq!(counted, expected);
+    /// }
+    /// ```
+    pub fn with_partitions(partitions: i32, define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Self {
         let options = Options { commit_interval_ms: 0, ..Options::new("test", "driver") };
         let application = ok(Application::new(options, Arc::new(define)));
         let cluster = MemoryBroker::new();
@@ -65,21 +94,22 @@ impl TopologyTestDriver {
         };
         let broker = cluster.client(settings);
         for name in own_topics(&application.topology) {
-            ok(broker.create(&[one_partition(&name)]));
+            ok(broker.create(&[own_topic(&name, partitions)]));
         }
         let plan = ok(application.plan(&*broker));
         ok(application.create_topics(&*broker, &plan));
         let tasks = plan.tasks.iter().map(|count| *count as usize).sum();
         let running = start(&application, &broker);
         let outputs = BTreeMap::new();
-        let mut driver = TopologyTestDriver { cluster, broker, application, tasks, running, now: 0, outputs };
+        let mut driver =
+            TopologyTestDriver { cluster, broker, application, partitions, tasks, running, now: 0, outputs };
         driver.settle();
         driver
     }
 
     /// Creates a topic, for a sink that chooses its topic by the record.
     pub fn create_topic(&self, name: &str) {
-        ok(self.broker.create(&[one_partition(name)]));
+        ok(self.broker.create(&[own_topic(name, self.partitions)]));
     }
 
     /// Pipes in a record; `timestamp` in ms.
@@ -94,8 +124,20 @@ impl TopologyTestDriver {
 
     /// Pipes in a record with headers; `None` is a null value.
     pub fn pipe_record<K: 'static, V: 'static>(&mut self, topic: &Topic<K, V>, record: Record<K, Option<V>>) {
+        self.pipe_all(topic, [record]);
+    }
+
+    /// Pipes in several records at once: they are all on the topic before the first one is processed, so that one commit
+    /// covers many of them.
+    pub fn pipe_all<K: 'static, V: 'static>(
+        &mut self,
+        topic: &Topic<K, V>,
+        records: impl IntoIterator<Item = Record<K, Option<V>>>,
+    ) {
         let mut writer = ok(RecordWriter::new(&*self.broker));
-        ok(writer.send(topic, &record));
+        for record in records {
+            ok(writer.send(topic, &record));
+        }
         ok(writer.flush());
         self.settle();
     }
@@ -118,50 +160,59 @@ impl TopologyTestDriver {
         self.settle();
     }
 
-    /// The records that came to a topic since the last look; a null value is `None`.
+    /// The records that came to a topic since the last look, partition after partition; a null value is `None`.
     pub fn records<K: 'static, V: 'static>(&mut self, topic: &Topic<K, V>) -> Vec<Record<K, Option<V>>> {
+        self.records_by_partition(topic).into_iter().flatten().collect()
+    }
+
+    /// The same records, for each partition in its order.
+    pub fn records_by_partition<K: 'static, V: 'static>(
+        &mut self,
+        topic: &Topic<K, V>,
+    ) -> Vec<Vec<Record<K, Option<V>>>> {
         self.read(topic, |value| value.map(|bytes| ok(topic.value_serde().decode(bytes))))
     }
 
-    /// Keys and values that came to a topic since the last look; a null value is `None`.
+    /// Keys and values that came to a topic since the last look, partition after partition; a null value is `None`.
     pub fn entries<K: 'static, V: 'static>(&mut self, topic: &Topic<K, V>) -> Vec<(K, Option<V>)> {
         self.records(topic).into_iter().map(|record| (record.key, record.value)).collect()
     }
 
-    /// Values that came to a topic since the last look. A null value is read by the topic's serde, which is an error for
-    /// most; see [`TopologyTestDriver::entries`].
+    /// Values that came to a topic since the last look, partition after partition. A null value is read by the topic's
+    /// serde, which is an error for most; see [`TopologyTestDriver::entries`].
     pub fn values<K: 'static, V: 'static>(&mut self, topic: &Topic<K, V>) -> Vec<V> {
         let read = |value: Option<&[u8]>| match value {
             Some(bytes) => ok(topic.value_serde().decode(bytes)),
             None => ok(topic.value_serde().decode_null()),
         };
-        self.read(topic, read).into_iter().map(|record| record.value).collect()
+        self.read(topic, read).into_iter().flatten().map(|record| record.value).collect()
     }
 
     fn read<K: 'static, V: 'static, R>(
         &mut self,
         topic: &Topic<K, V>,
         value: impl Fn(Option<&[u8]>) -> R,
-    ) -> Vec<Record<K, R>> {
+    ) -> Vec<Vec<Record<K, R>>> {
         let broker = &self.broker;
-        let reader = self.outputs.entry(topic.name().to_owned()).or_insert_with(|| {
-            let partition = TopicPartition::new(topic.name(), 0);
-            ok(broker.reader(Assignment { partition, from: Position::Beginning, waker: Arc::new(|| ()) }))
-        });
-        let mut records = Vec::new();
-        let read = reader.read(usize::MAX, &mut |fetched| {
-            if let Fetched::Record(message) = fetched {
-                let key = match message.key {
-                    Some(bytes) => ok(topic.key_serde().decode(bytes)),
-                    None => ok(topic.key_serde().decode_null()),
-                };
-                let (timestamp, headers) = (message.timestamp, message.headers);
-                records.push(Record { key, value: value(message.value), timestamp, headers });
-            }
-            ControlFlow::Continue(())
-        });
-        ok(read);
-        records
+        let readers = self.outputs.entry(topic.name().to_owned()).or_insert_with(|| readers(&**broker, topic.name()));
+        let mut partitions = Vec::new();
+        for reader in readers {
+            let mut records = Vec::new();
+            let read = reader.read(usize::MAX, &mut |fetched| {
+                if let Fetched::Record(message) = fetched {
+                    let key = match message.key {
+                        Some(bytes) => ok(topic.key_serde().decode(bytes)),
+                        None => ok(topic.key_serde().decode_null()),
+                    };
+                    let (timestamp, headers) = (message.timestamp, message.headers);
+                    records.push(Record { key, value: value(message.value), timestamp, headers });
+                }
+                ControlFlow::Continue(())
+            });
+            ok(read);
+            partitions.push(records);
+        }
+        partitions
     }
 
     /// Steps the instance and its worker until all that there is has been processed and committed.
@@ -189,6 +240,17 @@ fn start(application: &Arc<Application>, broker: &Arc<dyn Broker>) -> Running {
     Running { instance, worker }
 }
 
+/// A reader of each partition of a topic, from its beginning.
+fn readers(broker: &dyn Broker, topic: &str) -> Vec<Box<dyn PartitionReader>> {
+    let Some(described) = ok(broker.describe(&[topic])).remove(0) else {
+        panic!("topic {topic} does not exist");
+    };
+    let partitions = (0..described.partitions).map(|number| TopicPartition::new(topic, number));
+    let assignments =
+        partitions.map(|partition| Assignment { partition, from: Position::Beginning, waker: Arc::new(|| ()) });
+    assignments.map(|assignment| ok(broker.reader(assignment))).collect()
+}
+
 /// The topics that users make: sources, and sinks whose names are fixed.
 fn own_topics(topology: &Topology) -> Vec<String> {
     let internal = |topic: &str| topology.repartitions.iter().any(|repartition| *repartition.topic == *topic);
@@ -197,9 +259,9 @@ fn own_topics(topology: &Topology) -> Vec<String> {
     topics.into_iter().filter(|topic| !internal(topic)).collect()
 }
 
-fn one_partition(name: &str) -> NewTopic {
+fn own_topic(name: &str, partitions: i32) -> NewTopic {
     let config = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
-    let (partitions, replication_factor, cleanup_policy) = (1, None, CleanupPolicy::Delete);
+    let (replication_factor, cleanup_policy) = (None, CleanupPolicy::Delete);
     NewTopic { name: name.to_owned(), partitions, replication_factor, cleanup_policy, config }
 }
 

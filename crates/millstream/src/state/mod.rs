@@ -6,12 +6,15 @@
 
 mod key_value;
 mod rows;
+mod sorted;
 mod store;
 mod window;
 
 pub use key_value::KeyValueStore;
 pub use store::Store;
 pub use window::WindowStore;
+
+pub(crate) use sorted::SortedStore;
 
 use crate::broker::{BrokerError, Message};
 use crate::record::Timestamp;

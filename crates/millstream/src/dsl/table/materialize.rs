@@ -49,7 +49,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
     /// Says how keys and values are written, for operators that write the table's rows to internal topics. A table with a
     /// store knows it, as does one filtered from it; one with other values does not.
     ///
-    /// It is what foreign-key joins need.
+    /// Foreign-key joins need it: see [`Table::join_foreign`].
     pub fn with_serdes(self, key: impl Serde<K>, value: impl Serde<V>) -> Table<K, V> {
         let key: Arc<dyn Serde<K>> = Arc::new(key);
         let value: Arc<dyn Serde<V>> = Arc::new(value);

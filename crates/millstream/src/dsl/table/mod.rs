@@ -1,3 +1,5 @@
+mod foreign;
+mod foreign_serde;
 mod group;
 mod join;
 mod materialize;
