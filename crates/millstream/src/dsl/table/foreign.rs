@@ -127,9 +127,11 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
             timestamp: None,
             watermark: None,
         };
-        let hash = Rc::new(RowHash::new(left.1));
-        let subscriptions = self.subscribe(left.0.clone(), hash.clone(), left_join, foreign_key);
-        let answers = other.answer(name, &subscriptions.repartition(subscription), right.clone());
+        let foreign = Foreign { key: Rc::new(foreign_key), hash: RowHash::new(left.1) };
+        let foreign = Rc::new(foreign);
+        let asked = self.builder.graph.borrow_mut().repartition(&subscription.name);
+        self.subscribe(left.0.clone(), foreign.clone(), left_join).write(&asked, &subscription, None);
+        let answers = other.answer(name, &self.builder.source(&subscription, asked.clone()), right.clone());
         let response = self.builder.graph.borrow_mut().repartition(&format!("{name}-response"));
         let key_serde = left.0.clone();
         let to_left = move |key: &Vec<u8>, answer: Option<&Answer>, partitions: i32| {
@@ -139,29 +141,39 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
         answers.write(&response, &Topic::new("", Bytes, AnswerSerde), Some(Box::new(to_left)));
         let responses: Topic<K, Response<W>> = Topic {
             name: response.clone(),
-            key: left.0,
+            key: left.0.clone(),
             value: Arc::new(ResponseSerde(right.1)),
             timestamp: None,
             watermark: None,
         };
-        self.joined(self.resolve(operator, &self.builder.source(&responses, response), hash, joiner))
+        let responses = self.builder.source(&responses, response);
+        // A left join has every subscription answered.
+        let again = (!left_join).then(Tee::default);
+        let joined = self.resolve(operator, &responses, left.0, foreign, again.clone(), joiner);
+        if let Some(children) = again {
+            let kind = NodeKind::Processor("foreign-subscribe-again");
+            let node = self.builder.graph.borrow_mut().node(kind, &[joined.node]);
+            let again = Stream { builder: self.builder.clone(), node, children, key_changed: true };
+            again.write(&asked, &subscription, None);
+        }
+        self.joined(joined)
     }
 
     /// Tells the foreign key's task of each change.
     fn subscribe<L: Eq + Clone + 'static>(
         &self,
         key_serde: Arc<dyn Serde<K>>,
-        hash: Rc<RowHash<V>>,
+        foreign: Rc<Foreign<V, L>>,
         left_join: bool,
-        foreign_key: impl Fn(&V) -> Option<L> + 'static,
     ) -> Stream<Option<L>, Subscription> {
         let subscribed =
             self.then("foreign-subscribe", move |context, record, children: &Tee<Option<L>, Subscription>| {
                 let Record { key, value: Change { old, new }, timestamp, headers } = record;
-                let before = old.as_ref().and_then(&foreign_key);
-                let now = new.as_ref().and_then(&foreign_key);
+                let before = old.as_ref().and_then(|value| (foreign.key)(value));
+                let now = new.as_ref().and_then(|value| (foreign.key)(value));
                 let partition = context.origin().map(|origin| origin.partition);
-                let subscriber = Subscriber { hash: new.as_ref().map(|value| hash.of(value)).transpose()?, partition };
+                let subscriber =
+                    Subscriber { hash: new.as_ref().map(|value| foreign.hash.of(value)).transpose()?, partition };
                 let mut bytes = Vec::new();
                 key_serde.encode(&key, &mut bytes)?;
                 let mut send = |foreign: Option<L>, instruction| {
@@ -190,27 +202,50 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
         Stream { key_changed: true, ..subscribed }
     }
 
-    /// Joins the answers that are about the left row as it is now.
-    fn resolve<W: Clone + 'static, R: Clone + 'static>(
+    /// Joins the answers that are about the left row as it is now. `again` takes new subscriptions of rows that changed after
+    /// they were asked for, and of whose joined rows nothing is known.
+    ///
+    /// An answer without a right row takes the joined row away. If it is stale, nothing else may do it: the next subscription
+    /// is answered only if there is a right row, as if the one before had been heeded.
+    fn resolve<L: Clone + 'static, W: Clone + 'static, R: Clone + 'static>(
         &self,
         operator: &'static str,
         responses: &Stream<K, Response<W>>,
-        hash: Rc<RowHash<V>>,
+        key_serde: Arc<dyn Serde<K>>,
+        foreign: Rc<Foreign<V, L>>,
+        again: Option<Tee<Option<L>, Subscription>>,
         joiner: impl Fn(&V, Option<&W>) -> Option<R> + 'static,
     ) -> Stream<K, Change<R>> {
         let rows = self.view.clone();
         let resolved = responses.then(operator, false, move |context, record, children: &Tee<K, Change<R>>| {
             let Record { key, value: response, timestamp, headers } = record;
-            let joined = rows.with(&key, |row| -> Result<_, SerdeError> {
+            let resolved = rows.with(&key, |row| -> Result<_, SerdeError> {
                 let row = row.map(|(value, _)| value);
-                let current = row.map(|value| hash.of(value)).transpose()?;
-                Ok((current == response.hash).then(|| row.and_then(|value| joiner(value, response.value.as_ref()))))
+                let hash = row.map(|value| foreign.hash.of(value)).transpose()?;
+                if hash == response.hash {
+                    return Ok(Resolved::Joined(row.and_then(|value| joiner(value, response.value.as_ref()))));
+                }
+                Ok(match (&again, row.and_then(|value| (foreign.key)(value))) {
+                    (Some(again), Some(foreign)) if response.value.is_none() => {
+                        Resolved::AskAgain(again, foreign, hash)
+                    }
+                    (Some(_), None) if response.value.is_none() => Resolved::Joined(None),
+                    _ => Resolved::Stale,
+                })
             })?;
-            match joined {
-                Some(new) => {
+            match resolved {
+                Resolved::Joined(new) => {
                     children.push(context, Record { key, value: Change { old: None, new }, timestamp, headers })
                 }
-                None => Ok(()),
+                Resolved::AskAgain(again, foreign, hash) => {
+                    let partition = context.origin().map(|origin| origin.partition);
+                    let mut bytes = Vec::new();
+                    key_serde.encode(&key, &mut bytes)?;
+                    let subscriber = Subscriber { hash, partition };
+                    let value = Subscription { instruction: Instruction::Answer, subscriber, key: bytes };
+                    again.push(context, Record { key: Some(foreign), value, timestamp, headers })
+                }
+                Resolved::Stale => Ok(()),
             }
         });
         for store in self.view.stores() {
@@ -321,6 +356,22 @@ fn prefix_of<L: 'static>(serde: &dyn Serde<L>, foreign: &L) -> Result<Vec<u8>, S
 
 fn bytes_of<W: 'static>(serde: &dyn Serde<W>, value: &W) -> Result<Option<Rc<[u8]>>, SerdeError> {
     Ok(encode(serde, value, &mut Vec::new())?.map(Into::into))
+}
+
+/// What an answer is about.
+enum Resolved<'a, L, R> {
+    /// The row as it is: this is what is joined with it now.
+    Joined(Option<R>),
+    /// The row as it was; another answer comes.
+    Stale,
+    /// The row as it was, and another answer may not come.
+    AskAgain(&'a Tee<Option<L>, Subscription>, L, Option<u128>),
+}
+
+/// What the left table's rows say: the foreign key, and their values' hashes.
+struct Foreign<V, L> {
+    key: Rc<dyn Fn(&V) -> Option<L>>,
+    hash: RowHash<V>,
 }
 
 /// The hash of a row's value as it is written.
