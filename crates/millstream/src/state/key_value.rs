@@ -60,6 +60,11 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> KeyValueStore<K, V> {
         self.inner.rows.borrow_mut().update(key, change)
     }
 
+    /// Sets or deletes what is committed already.
+    pub(crate) fn restore_row(&self, key: K, value: Option<V>, timestamp: Timestamp) {
+        self.inner.rows.borrow_mut().restore(key, value, timestamp);
+    }
+
     /// Looks at each row, in no particular but a repeatable order. `look` must not change this store.
     pub fn for_each(&self, mut look: impl FnMut(&K, &V, Timestamp)) {
         for (key, value, timestamp) in self.inner.rows.borrow().iter() {

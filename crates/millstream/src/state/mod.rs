@@ -7,6 +7,7 @@
 mod key_value;
 mod rows;
 mod sorted;
+mod source;
 mod store;
 mod window;
 
@@ -15,6 +16,7 @@ pub use store::Store;
 pub use window::WindowStore;
 
 pub(crate) use sorted::SortedStore;
+pub(crate) use source::SourceRows;
 
 use crate::broker::{BrokerError, Message};
 use crate::record::Timestamp;

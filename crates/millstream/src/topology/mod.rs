@@ -66,6 +66,8 @@ pub struct StoreDescription {
     pub name: Arc<str>,
     /// Its changelog topic, compacted.
     pub changelog: Arc<str>,
+    /// Whether the changelog is one of the sub-topology's sources, which the store only reads.
+    pub from_source: bool,
 }
 
 /// A topic that a topology writes and reads itself, to bring records of one key together.
