@@ -93,8 +93,14 @@ impl TopologyTestDriver {
             ..ClientSettings::new(application.options.application_id.clone())
         };
         let broker = cluster.client(settings);
+        let stores = application.topology.sub_topologies.iter().flat_map(|sub| &sub.stores);
+        let changelogs: Vec<_> = stores.filter(|store| store.from_source).map(|store| &*store.changelog).collect();
         for name in own_topics(&application.topology) {
-            ok(broker.create(&[own_topic(&name, partitions)]));
+            let mut topic = own_topic(&name, partitions);
+            if changelogs.contains(&name.as_str()) {
+                topic.cleanup_policy = CleanupPolicy::Compact;
+            }
+            ok(broker.create(&[topic]));
         }
         let plan = ok(application.plan(&*broker));
         ok(application.create_topics(&*broker, &plan));
@@ -151,11 +157,17 @@ impl TopologyTestDriver {
 
     /// Stops the topology and starts it again with empty memory: state comes back from the changelogs.
     pub fn restart(&mut self) {
+        self.restart_after(|_| ());
+    }
+
+    /// As [`TopologyTestDriver::restart`]; `meanwhile` may write while the topology is stopped.
+    pub(crate) fn restart_after(&mut self, meanwhile: impl FnOnce(&dyn Broker)) {
         self.running.instance.stop();
         while self.running.instance.step(Duration::ZERO) != Phase::Stopped {
             self.running.worker.step(self.now);
         }
         self.cluster.clean();
+        meanwhile(&*self.broker);
         self.running = start(&self.application, &self.broker);
         self.settle();
     }

@@ -2,6 +2,7 @@
 
 mod global;
 mod join_windowed;
+mod tables;
 mod windowed;
 mod windowed_state;
 

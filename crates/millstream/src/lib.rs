@@ -25,8 +25,8 @@ pub mod worker;
 /// What a topology is written with.
 pub mod prelude {
     pub use crate::dsl::{
-        Bound, Change, Emit, GlobalTable, GroupedStream, JoinStores, Stream, Suppressed, Table, TopologyBuilder,
-        WindowedJoin, WindowedStream,
+        Bound, Change, Emit, GlobalTable, GroupedStream, GroupedTable, JoinStores, Stream, Suppressed, Table,
+        TopologyBuilder, WindowedJoin, WindowedStream,
     };
     pub use crate::processor::{ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType};
     pub use crate::record::{Headers, Record, Timestamp};

@@ -1,4 +1,5 @@
 use std::hash::Hash;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::{Change, Stream, Table};
@@ -6,7 +7,7 @@ use crate::broker::Message;
 use crate::processor::{Context, ProcessError, Tee};
 use crate::record::{Record, Timestamp};
 use crate::serde::decode;
-use crate::state::{Connect, KeyValueStore, Store};
+use crate::state::{Connect, KeyValueStore, SourceRows, Store};
 use crate::topic::Topic;
 use crate::topology::{NodeId, NodeKind, Source, TimestampOf, TopologyBuilder};
 
@@ -101,8 +102,52 @@ impl TopologyBuilder {
         K: Hash + Eq + Clone + 'static,
         V: Clone + 'static,
     {
-        let node = self.graph.borrow_mut().node(NodeKind::Source(topic.name.clone()), &[]);
         let store = self.store(store);
+        self.table_in(topic, store)
+    }
+
+    /// A table of a compacted topic, kept in a store named `store` that has no changelog of its own: the topic is it.
+    ///
+    /// As [`TopologyBuilder::table`] in all else. After a restart the rows are read from the topic, up to where it was
+    /// processed. Its `cleanup.policy` must be `compact`.
+    ///
+    /// Compaction may remove a row's value before the update after it is processed. A restart in between knows nothing of
+    /// the row, and the update comes without the value before: an aggregate of the re-grouped table then keeps what it
+    /// should subtract. Where that must not be, take [`TopologyBuilder::table`], or a `min.compaction.lag.ms` that is
+    /// longer than the application is ever behind.
+    ///
+    /// ```
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// let (prices, log) = (Topic::new("prices", Utf8, Be64), Topic::new("log", Utf8, Be64));
+    /// let mut driver = TopologyTestDriver::new({
+    ///     let (prices, log) = (prices.clone(), log.clone());
+    ///     move |b| b.table_from_changelog(&prices, "prices").to_stream().to(&log)
+    /// });
+    /// driver.pipe(&prices, "tea".to_string(), 3_i64, 0);
+    /// assert_eq!(driver.values(&log), [3]);
+    /// ```
+    pub fn table_from_changelog<K, V>(&self, topic: &Topic<K, V>, store: impl Into<Arc<str>>) -> Table<K, V>
+    where
+        K: Hash + Eq + Clone + 'static,
+        V: Clone + 'static,
+    {
+        let store = Store { name: store.into(), key: topic.key.clone(), value: topic.value.clone() };
+        let mut graph = self.graph.borrow_mut();
+        let id = graph.source_store(&store.name, &topic.name);
+        let store = KeyValueStore::new(id, store);
+        graph.set_store(id, Rc::new(SourceRows::new(store.clone(), topic)));
+        drop(graph);
+        self.table_in(topic, store)
+    }
+
+    fn table_in<K, V>(&self, topic: &Topic<K, V>, store: KeyValueStore<K, V>) -> Table<K, V>
+    where
+        K: Hash + Eq + Clone + 'static,
+        V: Clone + 'static,
+    {
+        let node = self.graph.borrow_mut().node(NodeKind::Source(topic.name.clone()), &[]);
         self.graph.borrow_mut().connect(store.store_id(), node);
         let children: Tee<K, Change<V>> = Tee::default();
         let timestamp = topic.timestamp.clone().map(|extractor| {

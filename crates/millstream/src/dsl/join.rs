@@ -3,7 +3,6 @@ use std::hash::Hash;
 use super::{Stream, Table};
 use crate::processor::Tee;
 use crate::record::Record;
-use crate::state::Connect;
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Joins each record with the table's value of its key, as it is when the record is processed; a record without one
@@ -62,24 +61,18 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
         joiner: impl Fn(V, Option<&T>) -> Option<W> + 'static,
     ) -> Stream<K, W> {
         self.require_unchanged_key(operator);
-        let Some(store) = table.store.clone() else {
-            let mut graph = self.builder.graph.borrow_mut();
-            let node = graph.name(table.node);
-            graph
-                .errors
-                .push(format!("{operator} with the windowed table of {node}: only tables by key can be joined"));
-            drop(graph);
-            return self.then(operator, false, |_, _, _| Ok(()));
-        };
-        let id = store.store_id();
+        table.require_rows(operator);
+        let rows = table.view.clone();
         let joined = self.then(operator, false, move |context, record, children: &Tee<K, W>| {
             let Record { key, value, timestamp, headers } = record;
-            match store.with(&key, |row| joiner(value, row.map(|(row, _)| row))) {
+            match rows.with(&key, |row| joiner(value, row.map(|(row, _)| row))) {
                 Some(value) => children.push(context, Record { key, value, timestamp, headers }),
                 None => Ok(()),
             }
         });
-        self.builder.graph.borrow_mut().connect(id, joined.node);
+        for store in table.view.stores() {
+            self.builder.graph.borrow_mut().connect(store, joined.node);
+        }
         joined
     }
 }

@@ -30,5 +30,5 @@ pub use sink::SinkValue;
 pub use split::Split;
 pub use stream::Stream;
 pub use suppress::{Bound, Suppressed};
-pub use table::Table;
+pub use table::{GroupedTable, Table};
 pub use windowed::{AlignedWindows, WindowedStream, Windows};

@@ -1,12 +1,13 @@
 use std::cell::RefCell;
 use std::hash::Hash;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::rows::{ChangedRow, Rows};
 use super::{Connect, FlushError, StateStore, Store, StoreId, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, encode};
+use crate::serde::{Serde, SerdeError, encode};
 
 /// A typed map with a changelog: one value a key, with the time of its last change.
 ///
@@ -74,11 +75,23 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> KeyValueStore<K, V> {
         changes.collect()
     }
 
+    /// Sets or deletes what is committed already.
+    pub(crate) fn restore_row(&self, key: K, value: Option<V>, timestamp: Timestamp) {
+        self.inner.rows.borrow_mut().restore(key, value, timestamp);
+    }
+
     /// Looks at each row, in no particular but a repeatable order. `look` must not change this store.
     pub fn for_each(&self, mut look: impl FnMut(&K, &V, Timestamp)) {
         for (key, value, timestamp) in self.inner.rows.borrow().iter() {
             look(key, value, timestamp);
         }
+    }
+}
+
+impl<K, V> KeyValueStore<K, V> {
+    /// How its keys and values are written.
+    pub(crate) fn serdes(&self) -> (Arc<dyn Serde<K>>, Arc<dyn Serde<V>>) {
+        (self.inner.store.key.clone(), self.inner.store.value.clone())
     }
 }
 

@@ -131,6 +131,11 @@ impl Task {
         (self.restored, self.to_restore)
     }
 
+    /// The position in a source topic up to which it is processed and committed; 0 if nothing is.
+    pub(crate) fn committed(&self, topic: &str) -> i64 {
+        self.inputs.iter().find(|input| *input.partition.topic == *topic).and_then(|input| input.committed).unwrap_or(0)
+    }
+
     /// The task's graph, with its stores, and its inputs' readers.
     pub(crate) fn into_parts(self) -> (TaskGraph, Vec<ReaderOf>) {
         (self.graph, self.inputs.into_iter().map(Input::into_reader).collect())

@@ -10,7 +10,8 @@ pub(crate) struct StoreRestore {
     pub(crate) reader: Box<dyn PartitionReader>,
     /// The offset up to which the store is complete.
     pub(crate) position: i64,
-    /// The changelog's end when the task was opened, committed or not: complete once this is reached.
+    /// The changelog's end when the task was opened, committed or not, and of a source topic the position up to which it is
+    /// processed: complete once this is reached.
     pub(crate) end: i64,
 }
 
@@ -30,10 +31,15 @@ impl Task {
         for restore in &mut self.restoring {
             let store = &self.graph.stores[restore.store];
             let mut failure = None;
-            let position = &mut restore.position;
+            let (position, end) = (&mut restore.position, restore.end);
             restore.reader.read(BATCH_RECORDS, &mut |fetched| {
                 match fetched {
                     Fetched::End(offset) => *position = offset.max(*position),
+                    // Of a source topic: not processed yet, and so not in the store.
+                    Fetched::Record(record) if record.offset >= end => {
+                        *position = end;
+                        return ControlFlow::Break(());
+                    }
                     Fetched::Record(record) => {
                         if let Err(error) = store.store.restore(&record) {
                             failure = Some((record.offset, error));

@@ -86,6 +86,8 @@ pub(crate) struct Source {
 pub(crate) struct StoreEntry {
     pub(crate) name: Arc<str>,
     pub(crate) changelog: TopicId,
+    /// Whether the changelog is a source topic, which the store only reads.
+    pub(crate) from_source: bool,
     /// The nodes that use it.
     pub(crate) nodes: Vec<NodeId>,
     pub(crate) store: Option<Rc<dyn StateStore>>,
@@ -190,7 +192,21 @@ impl Graph {
     pub(crate) fn store(&mut self, name: &Arc<str>) -> StoreId {
         self.require_unused_store_name(name);
         let changelog = self.topic(&format!("{}-{name}-changelog", self.application_id));
-        self.stores.push(StoreEntry { name: name.clone(), changelog, nodes: Vec::new(), store: None });
+        self.add_store(name, changelog, false)
+    }
+
+    /// Reserves the place of a store whose changelog is a source topic.
+    pub(crate) fn source_store(&mut self, name: &Arc<str>, topic: &str) -> StoreId {
+        if self.stores.iter().any(|store| store.name == *name) {
+            self.errors.push(format!("two stores are named {name}; each name is given once"));
+        }
+        let changelog = self.topic(topic);
+        self.add_store(name, changelog, true)
+    }
+
+    fn add_store(&mut self, name: &Arc<str>, changelog: TopicId, from_source: bool) -> StoreId {
+        let (name, nodes) = (name.clone(), Vec::new());
+        self.stores.push(StoreEntry { name, changelog, from_source, nodes, store: None });
         StoreId(self.stores.len() - 1)
     }
 

@@ -91,6 +91,8 @@ pub struct StoreDescription {
     pub name: Arc<str>,
     /// Its changelog topic, compacted.
     pub changelog: Arc<str>,
+    /// Whether the changelog is one of the sub-topology's sources, which the store only reads.
+    pub from_source: bool,
 }
 
 /// A global table of a topology.

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{SubTopology, Topology, TopologyError};
+use super::{StoreDescription, SubTopology, Topology, TopologyError};
 use crate::broker::{CleanupPolicy, NewTopic, TopicDescription};
 
 /// What a topology needs on a cluster: how many tasks run, and which internal topics there must be.
@@ -27,8 +27,8 @@ impl Plan {
     /// Works out the plan from the topics as they are. `described` has an entry for each topic that exists.
     ///
     /// # Errors
-    /// Source topics that do not exist, inputs of one sub-topology with unequal partition counts, and internal
-    /// topics that are not as they must be: all of them.
+    /// Source topics that do not exist or that cannot be the changelogs that they are to be, inputs of one sub-topology
+    /// with unequal partition counts, and internal topics that are not as they must be: all of them.
     pub fn new(
         topology: &Topology,
         described: &BTreeMap<String, TopicDescription>,
@@ -40,6 +40,8 @@ impl Plan {
                 errors.push(format!("source topic {topic} does not exist; create it, or correct its name"));
             }
         }
+        let stores = topology.sub_topologies.iter().flat_map(|sub| &sub.stores).filter(|store| store.from_source);
+        errors.extend(stores.filter_map(|store| verify_source(store, described.get(&*store.changelog)?)));
         if !errors.is_empty() {
             return Err(TopologyError(errors));
         }
@@ -64,7 +66,7 @@ impl Plan {
             topics.push(NewTopic { name, partitions, replication_factor, cleanup_policy, config });
         }
         for (sub, partitions) in topology.sub_topologies.iter().zip(&tasks) {
-            for store in &sub.stores {
+            for store in sub.stores.iter().filter(|store| !store.from_source) {
                 topics.push(NewTopic {
                     name: store.changelog.to_string(),
                     partitions: *partitions,
@@ -134,6 +136,19 @@ fn co_partitioned(sub: &SubTopology, counts: &BTreeMap<Arc<str>, i32>) -> Result
         }
     }
     if count == 0 { Err(format!("the partition count of {first} does not follow from its inputs")) } else { Ok(count) }
+}
+
+/// What is wrong with a source topic that is to be a store's changelog.
+fn verify_source(store: &StoreDescription, topic: &TopicDescription) -> Option<String> {
+    (topic.cleanup_policy != CleanupPolicy::Compact).then(|| {
+        format!(
+            "source topic {} is the changelog of store {} and has cleanup.policy={}, so that it forgets rows that the table \
+             has; alter it to compact with kafka-configs, or read it with table(), which makes a changelog",
+            topic.name,
+            store.name,
+            topic.cleanup_policy.as_str()
+        )
+    })
 }
 
 /// Whether the topic exists; an error when it exists and is another than it must be.

@@ -150,6 +150,7 @@ fn describe_part(graph: &Graph, of_node: &[usize], number: usize) -> SubTopology
             .map(|entry| StoreDescription {
                 name: entry.name.clone(),
                 changelog: graph.topics[entry.changelog.0 as usize].clone(),
+                from_source: entry.from_source,
             })
             .collect(),
         time: TimeDescription::default(),

@@ -28,11 +28,13 @@ impl Worker {
         let mut ends = self.ends_of_changelogs(&to_park).into_iter();
         for task in closing {
             let id = task.id;
+            let ends = to_park.contains(&id).then(|| ends.next()).flatten().map(|mut ends: Vec<i64>| {
+                self.end_at_positions(id, &mut ends, |topic| task.committed(topic));
+                ends
+            });
             let (graph, inputs) = task.into_parts();
             readers.extend(inputs);
-            if to_park.contains(&id)
-                && let Some(ends) = ends.next()
-            {
+            if let Some(ends) = ends {
                 let until = now + self.options().parked_ms;
                 self.parked.push(Parked { task: id, graph, ends, until });
             }

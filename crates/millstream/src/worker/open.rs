@@ -56,7 +56,12 @@ impl Worker {
         };
         while let Some(opening) = self.opening.first() {
             let id = opening.task;
-            let (graph, restoring) = self.begin_restore(id, &mut ends)?;
+            let mut of_task: Vec<i64> = ends.drain(..self.changelogs(id).len()).collect();
+            self.end_at_positions(id, &mut of_task, |topic| {
+                let input = opening.inputs.iter().find(|input| *input.partition.topic == *topic);
+                input.and_then(|input| input.committed.as_ref()).map_or(0, |committed| committed.offset)
+            });
+            let (graph, restoring) = self.begin_restore(id, of_task)?;
             let opening = self.opening.remove(0);
             let time = self.application.topology.sub_topologies[id.sub_topology].time.clone();
             let task = Task::new(id, graph, opening.inputs, restoring, time);
@@ -68,14 +73,9 @@ impl Worker {
         Ok(())
     }
 
-    /// The task's graph, and what is missing in its stores. Takes the ends of its changelogs from the front of `ends`.
-    fn begin_restore(
-        &mut self,
-        task: TaskId,
-        ends: &mut Vec<i64>,
-    ) -> Result<(TaskGraph, Vec<StoreRestore>), BrokerError> {
+    /// The task's graph, and what is missing in its stores up to the ends of its changelogs.
+    fn begin_restore(&mut self, task: TaskId, ends: Vec<i64>) -> Result<(TaskGraph, Vec<StoreRestore>), BrokerError> {
         let changelogs = self.changelogs(task);
-        let ends: Vec<i64> = ends.drain(..changelogs.len()).collect();
         let parked = self.parked.iter().position(|parked| parked.task == task);
         let parked = parked.map(|index| self.parked.swap_remove(index));
         // A changelog shorter than it was is another one, made anew.
@@ -101,6 +101,15 @@ impl Worker {
             }
         }
         Ok((graph, restoring))
+    }
+
+    /// Sets the ends of those changelogs that are source topics to where the task stands in them, which `position` says: what
+    /// comes after is input, and not state.
+    pub(super) fn end_at_positions(&self, task: TaskId, ends: &mut [i64], position: impl Fn(&str) -> i64) {
+        let stores = &self.application.topology.sub_topologies[task.sub_topology].stores;
+        for (end, store) in ends.iter_mut().zip(stores).filter(|(_, store)| store.from_source) {
+            *end = position(&store.changelog);
+        }
     }
 
     /// The task's partitions of the changelogs of its stores, in the order of the stores.
