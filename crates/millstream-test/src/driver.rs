@@ -14,8 +14,15 @@ use millstream::topology::Topology;
 use millstream::worker::{Application, Instance, Options, Phase, Step, Worker};
 use millstream_memory::{ClientSettings, MemoryBroker};
 
+use crate::executor::TestExecutor;
+
 /// Runs a topology on topics of one partition each, in the calling thread: each record that is piped in is processed and
 /// committed, exactly once, before the call returns.
+///
+/// Asynchronous calls run in the calling thread too, on a runtime of tokio whose clock stands still while a call can go on,
+/// and else jumps to the next timer: a call that sleeps for an hour takes no time, and timeouts and retries are the same in
+/// every run. They are done before a method returns. A call that waits for the outside world would see its timeout at once;
+/// what it calls is to be replaced in a test.
 ///
 /// Every method panics, with the reason, when the topology fails: this is for tests.
 ///
@@ -45,6 +52,7 @@ pub struct TopologyTestDriver {
 struct Running {
     instance: Instance,
     worker: Worker,
+    executor: Arc<TestExecutor>,
 }
 
 /// A topology that has work left after so many steps passes records round and round.
@@ -94,8 +102,20 @@ impl TopologyTestDriver {
 
     /// Pipes in a record with headers; `None` is a null value.
     pub fn pipe_record<K: 'static, V: 'static>(&mut self, topic: &Topic<K, V>, record: Record<K, Option<V>>) {
+        self.pipe_all(topic, [record]);
+    }
+
+    /// Pipes in several records at once: they are all on the topic before the first one is processed, so that one commit
+    /// covers many of them.
+    pub fn pipe_all<K: 'static, V: 'static>(
+        &mut self,
+        topic: &Topic<K, V>,
+        records: impl IntoIterator<Item = Record<K, Option<V>>>,
+    ) {
         let mut writer = ok(RecordWriter::new(&*self.broker));
-        ok(writer.send(topic, &record));
+        for record in records {
+            ok(writer.send(topic, &record));
+        }
         ok(writer.flush());
         self.settle();
     }
@@ -112,6 +132,7 @@ impl TopologyTestDriver {
         self.running.instance.stop();
         while self.running.instance.step(Duration::ZERO) != Phase::Stopped {
             self.running.worker.step(self.now);
+            self.running.executor.turn();
         }
         self.cluster.clean();
         self.running = start(&self.application, &self.broker);
@@ -166,7 +187,7 @@ impl TopologyTestDriver {
 
     /// Steps the instance and its worker until all that there is has been processed and committed.
     fn settle(&mut self) {
-        let Running { instance, worker } = &mut self.running;
+        let Running { instance, worker, executor } = &mut self.running;
         for _ in 0..STEPS_MAX {
             instance.step(Duration::ZERO);
             let idle = worker.step(self.now) != Step::Busy;
@@ -177,6 +198,9 @@ impl TopologyTestDriver {
             if idle && running && ok(instance.is_drained(&*self.broker)) {
                 return;
             }
+            if idle {
+                executor.turn();
+            }
         }
         panic!("the topology does not come to rest");
     }
@@ -185,8 +209,9 @@ impl TopologyTestDriver {
 fn start(application: &Arc<Application>, broker: &Arc<dyn Broker>) -> Running {
     let waker: Waker = Arc::new(|| ());
     let (instance, mut seeds) = ok(Instance::start(application.clone(), broker.clone(), vec![waker]));
-    let worker = Worker::from(seeds.remove(0));
-    Running { instance, worker }
+    let executor = Arc::new(ok(TestExecutor::new()));
+    let worker = Worker::from(seeds.remove(0).with_executor(executor.clone()));
+    Running { instance, worker, executor }
 }
 
 /// The topics that users make: sources, and sinks whose names are fixed.

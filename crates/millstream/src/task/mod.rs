@@ -11,6 +11,7 @@
 //! Stream time is the largest timestamp that the task has processed. It is committed with the offsets, as metadata, for
 //! each input; so it comes back after a restart, and windows and punctuations go on where they were.
 
+mod calls;
 mod commit;
 mod error;
 mod input;
@@ -59,6 +60,8 @@ pub(crate) struct Task {
     due: Vec<Timestamp>,
     /// Whether stores or outputs may have changed since the last commit.
     dirty: bool,
+    /// Whether operators were asked before the commit that is due, and nothing came to them since.
+    hooks_called: bool,
     /// Since when one input has been empty while others wait for it.
     idle_since: Option<Timestamp>,
 }
@@ -79,8 +82,18 @@ impl Task {
         graph.clock.reset(committed_stream_time(&inputs));
         let to_restore = restoring.iter().map(StoreRestore::remaining).sum();
         let due = vec![0; graph.punctuators.len()];
-        let mut task =
-            Task { id, graph, inputs, restoring, restored: 0, to_restore, due, dirty: false, idle_since: None };
+        let mut task = Task {
+            id,
+            graph,
+            inputs,
+            restoring,
+            restored: 0,
+            to_restore,
+            due,
+            dirty: false,
+            hooks_called: false,
+            idle_since: None,
+        };
         task.schedule();
         task
     }
@@ -91,7 +104,7 @@ impl Task {
 
     /// Whether each input was read to its end and nothing waits.
     pub(crate) fn is_at_end(&self) -> bool {
-        self.is_running() && self.inputs.iter().all(Input::is_at_end)
+        self.is_running() && self.inputs.iter().all(Input::is_at_end) && !self.has_pending_calls()
     }
 
     /// Records read from changelogs, and about how many there were to read, since the task was opened.

@@ -16,6 +16,8 @@ struct Cells {
     sources: Cell<Timestamp>,
     /// What the upstream tasks have come to; `MAX` without repartition topics.
     upstream: Cell<Timestamp>,
+    /// The oldest record that waits for an asynchronous call; `MAX` without one.
+    calls: Cell<Timestamp>,
 }
 
 impl Default for Cells {
@@ -24,6 +26,7 @@ impl Default for Cells {
             time: Cell::new(Timestamp::MIN),
             sources: Cell::new(Timestamp::MIN),
             upstream: Cell::new(Timestamp::MAX),
+            calls: Cell::new(Timestamp::MAX),
         }
     }
 }
@@ -40,8 +43,15 @@ impl Clock {
         self.advance();
     }
 
+    /// What the records that wait for asynchronous calls hold the time back to; `None` without such records. They are still
+    /// to come to the nodes behind the calls, which must not take them for late.
+    pub(crate) fn set_calls(&self, oldest: Option<Timestamp>) {
+        self.0.calls.set(oldest.unwrap_or(Timestamp::MAX));
+        self.advance();
+    }
+
     fn advance(&self) {
-        let reached = self.0.sources.get().min(self.0.upstream.get());
+        let reached = self.0.sources.get().min(self.0.upstream.get()).min(self.0.calls.get());
         self.0.time.set(self.0.time.get().max(reached));
     }
 
@@ -49,5 +59,24 @@ impl Clock {
     pub(crate) fn reset(&self, time: Timestamp) {
         self.0.time.set(time);
         self.0.sources.set(time);
+        self.0.calls.set(Timestamp::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Clock;
+
+    #[test]
+    fn records_in_calls_hold_the_time_back() {
+        let clock = Clock::default();
+        clock.advance_sources(5);
+        clock.set_calls(Some(5));
+        clock.advance_sources(9);
+        assert_eq!(clock.now(), 5);
+        clock.set_calls(Some(2));
+        assert_eq!(clock.now(), 5, "it never goes back");
+        clock.set_calls(None);
+        assert_eq!(clock.now(), 9);
     }
 }

@@ -52,8 +52,8 @@ impl Worker {
             return Ok(());
         };
         let mut offsets = Vec::new();
-        let running = || self.tasks.iter().filter(|task| task.is_running());
-        let written = running()
+        let mut running = self.tasks.iter_mut().filter(|task| task.is_running());
+        let written = running
             .try_for_each(|task| task.prepare_commit(output, now, &mut offsets))
             .and_then(|()| Ok(output.producer.commit(&offsets)?));
         written.map_err(|error| self.changelog_may_be_ahead(error))?;

@@ -16,6 +16,7 @@
 
 mod close;
 mod commit;
+mod drain;
 mod instance;
 mod message;
 mod open;
