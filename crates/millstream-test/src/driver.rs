@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use millstream::broker::{
@@ -195,7 +196,9 @@ impl TopologyTestDriver {
                 panic!("the topology failed: {failure}");
             }
             let running = instance.status().iter().map(|status| status.tasks().len()).sum::<usize>() == self.tasks;
-            if idle && running && ok(instance.is_drained(&*self.broker)) {
+            // Calls for what a punctuation pushed are about no position.
+            let committed = instance.status().iter().all(|status| status.is_idle.load(Ordering::Relaxed));
+            if idle && running && committed && ok(instance.is_drained(&*self.broker)) {
                 return;
             }
             if idle {

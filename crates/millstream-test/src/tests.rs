@@ -1,5 +1,7 @@
 //! What topologies do over time, restarts and errors.
 
+mod calls;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 

@@ -15,6 +15,11 @@ pub(super) struct Leaving {
 const CALLS_LIMIT_MS: i64 = 30_000;
 
 impl Worker {
+    /// Whether some task has nodes that call.
+    pub(super) fn calls(&self) -> bool {
+        self.tasks.iter().any(Task::calls)
+    }
+
     /// Whether tasks with asynchronous calls are to read nothing more, as a commit waits for what is under way.
     pub(super) fn is_draining(&self, now: Timestamp) -> bool {
         self.leaving.is_some() || self.is_commit_due(now)

@@ -154,7 +154,7 @@ impl Worker {
         } else if self.is_commit_due(now) && self.is_drained(now)? {
             self.commit(now)?;
             // Tasks with calls read nothing while they were waited for.
-            busy |= self.tasks.iter().any(Task::calls);
+            busy |= self.calls();
         }
         self.status.is_idle.store(!busy && self.is_at_end(), Ordering::Relaxed);
         Ok(busy)
@@ -181,7 +181,7 @@ impl Worker {
     }
 
     fn run(&mut self, now: Timestamp) -> Result<bool, TaskError> {
-        let draining = self.is_draining(now);
+        let draining = self.calls() && self.is_draining(now);
         let Some(output) = &mut self.output else {
             return Ok(false);
         };
@@ -245,7 +245,7 @@ impl Worker {
     fn next_wake(&self, now: Timestamp) -> Timestamp {
         match self.uncommitted() {
             // What a commit that is due waits for wakes the worker.
-            Some(true) if self.is_draining(now) => now + IDLE_MS,
+            Some(true) if self.calls() && self.is_draining(now) => now + IDLE_MS,
             Some(true) => self.committing.due_at(self.options()).clamp(now, now + IDLE_MS),
             _ => now + IDLE_MS,
         }
