@@ -7,6 +7,7 @@ mod background;
 mod cli;
 mod embedded;
 mod error;
+mod executor;
 mod health;
 mod healthcheck;
 mod http;

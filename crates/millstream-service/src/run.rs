@@ -7,6 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use millstream::broker::{Broker, BrokerError, Waker};
 use millstream::worker::{Application, Instance, Phase, Step, Worker, WorkerSeed, WorkerStatus};
 
+use crate::executor::CallRuntime;
+
 /// How long the group is polled before the loop looks around.
 const GROUP_POLL: Duration = Duration::from_millis(50);
 
@@ -48,11 +50,18 @@ pub fn run(
     });
     let is_bounded = application.options.until.is_some();
     let (mut instance, seeds) =
-        Instance::start(application, broker.clone(), wakers.collect()).map_err(RunError::Join)?;
+        Instance::start(application.clone(), broker.clone(), wakers.collect()).map_err(RunError::Join)?;
     observe(instance.status());
+    // Only for topologies that need it; ends when dropped, after the workers have.
+    let calls = (!application.topology.async_nodes.is_empty()).then(CallRuntime::start).transpose();
+    let calls = calls.map_err(|e| RunError::Failed(format!("no runtime for asynchronous calls: {e}")))?;
     let threads: Vec<JoinHandle<()>> = (seeds.into_iter().zip(bells))
         .enumerate()
         .map(|(index, (seed, bell))| {
+            let seed = match &calls {
+                Some((_, executor)) => seed.with_executor(executor.clone()),
+                None => seed,
+            };
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
             thread
                 .spawn(move || work(seed, &bell))

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use millstream::broker::{
@@ -14,8 +15,15 @@ use millstream::topology::Topology;
 use millstream::worker::{Application, Instance, Options, Phase, Step, Worker};
 use millstream_memory::{ClientSettings, MemoryBroker};
 
+use crate::executor::TestExecutor;
+
 /// Runs a topology in the calling thread, on topics of one partition each or of as many as it is given: each record that
 /// is piped in is processed and committed, exactly once, before the call returns.
+///
+/// Asynchronous calls run in the calling thread too, on a runtime of tokio whose clock stands still while a call can go on,
+/// and else jumps to the next timer: a call that sleeps for an hour takes no time, and timeouts and retries are the same in
+/// every run. They are done before a method returns. A call that waits for the outside world would see its timeout at once;
+/// what it calls is to be replaced in a test.
 ///
 /// Every method panics, with the reason, when the topology fails: this is for tests.
 ///
@@ -48,6 +56,7 @@ pub struct TopologyTestDriver {
 struct Running {
     instance: Instance,
     worker: Worker,
+    executor: Arc<TestExecutor>,
 }
 
 /// A topology that has work left after so many steps passes records round and round.
@@ -165,6 +174,7 @@ impl TopologyTestDriver {
         self.running.instance.stop();
         while self.running.instance.step(Duration::ZERO) != Phase::Stopped {
             self.running.worker.step(self.now);
+            self.running.executor.turn();
         }
         self.cluster.clean();
         meanwhile(&*self.broker);
@@ -238,7 +248,7 @@ impl TopologyTestDriver {
 
     /// Steps the instance and its worker until all that there is has been processed and committed.
     fn settle(&mut self) {
-        let Running { instance, worker } = &mut self.running;
+        let Running { instance, worker, executor } = &mut self.running;
         for _ in 0..STEPS_MAX {
             instance.step(Duration::ZERO);
             let idle = worker.step(self.now) != Step::Busy;
@@ -246,8 +256,13 @@ impl TopologyTestDriver {
                 panic!("the topology failed: {failure}");
             }
             let running = instance.status().iter().map(|status| status.tasks().len()).sum::<usize>() == self.tasks;
-            if idle && running && ok(instance.is_drained(&*self.broker)) {
+            // Calls for what a punctuation pushed are about no position.
+            let committed = instance.status().iter().all(|status| status.is_idle.load(Ordering::Relaxed));
+            if idle && running && committed && ok(instance.is_drained(&*self.broker)) {
                 return;
+            }
+            if idle {
+                executor.turn();
             }
         }
         panic!("the topology does not come to rest");
@@ -257,8 +272,9 @@ impl TopologyTestDriver {
 fn start(application: &Arc<Application>, broker: &Arc<dyn Broker>) -> Running {
     let waker: Waker = Arc::new(|| ());
     let (instance, mut seeds) = ok(Instance::start(application.clone(), broker.clone(), vec![waker]));
-    let worker = Worker::from(seeds.remove(0));
-    Running { instance, worker }
+    let executor = Arc::new(ok(TestExecutor::new()));
+    let worker = Worker::from(seeds.remove(0).with_executor(executor.clone()));
+    Running { instance, worker, executor }
 }
 
 /// A reader of each partition of a topic, from its beginning.

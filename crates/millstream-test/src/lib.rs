@@ -2,6 +2,7 @@
 //! time moved by hand.
 
 mod driver;
+mod executor;
 #[cfg(test)]
 mod tests;
 

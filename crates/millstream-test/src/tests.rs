@@ -1,5 +1,6 @@
 //! What topologies do over time, restarts and errors.
 
+mod calls;
 mod global;
 mod join_windowed;
 mod tables;

@@ -5,11 +5,14 @@
 //! keeps state in typed [stores](state), and commits what was read, changed and written as one.
 //!
 //! The modules use each other one way only, each those before it:
-//! record, time, window, serde, topic, partitioner, broker (ports), client, state, processor, topology, dsl, task, worker.
+//! record, time, window, serde, topic, partitioner, broker (ports), executor (port), client, state, processor, calls,
+//! topology, dsl, task, worker.
 
 pub mod broker;
+pub mod calls;
 pub mod client;
 pub mod dsl;
+pub mod executor;
 pub mod partitioner;
 pub mod processor;
 pub mod record;
@@ -24,6 +27,7 @@ pub mod worker;
 
 /// What a topology is written with.
 pub mod prelude {
+    pub use crate::calls::{AsyncOptions, CallOrder, Retry};
     pub use crate::dsl::{
         Bound, Change, Emit, GlobalTable, GroupedStream, GroupedTable, JoinStores, Stream, Suppressed, Table,
         TopologyBuilder, WindowedJoin, WindowedStream,

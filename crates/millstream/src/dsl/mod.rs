@@ -3,6 +3,7 @@
 //! Each operator is short: it adds a node to the graph and a closure to its parent's children. Closures of the user
 //! are `Fn`: what they must remember lives in stores, or it would escape the changelog and the rollback.
 
+mod async_map;
 mod builder;
 mod change;
 mod emit;

@@ -1,12 +1,15 @@
 use crate::broker::{BrokerError, Outgoing, Producer, TopicId};
+use crate::executor::Calling;
 use crate::partitioner::partition_of;
 use crate::processor::ProcessError;
 use crate::record::{Headers, Record, Timestamp};
 use crate::serde::{Serde, encode};
 
-/// A worker's way out: its producer, with the buffers that records are encoded into.
+/// A worker's ways out: its producer, with the buffers that records are encoded into, and its executor.
 pub(crate) struct Output {
     pub(crate) producer: Box<dyn Producer>,
+    /// What asynchronous operators call with.
+    pub(crate) calling: Option<Calling>,
     key: Vec<u8>,
     value: Vec<u8>,
     /// How many records were sent, changelogs included.
@@ -16,8 +19,8 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(producer: Box<dyn Producer>) -> Self {
-        Output { producer, key: Vec::new(), value: Vec::new(), sent: 0, late: Vec::new() }
+    pub(crate) fn new(producer: Box<dyn Producer>, calling: Option<Calling>) -> Self {
+        Output { producer, calling, key: Vec::new(), value: Vec::new(), sent: 0, late: Vec::new() }
     }
 
     /// Counts a record that came too late for the node of this number.

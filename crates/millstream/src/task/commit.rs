@@ -13,21 +13,28 @@ impl Task {
         self.inputs.iter().any(Input::has_moved).then_some(false)
     }
 
-    /// Has operators push what they held back until now, writes the rows that changed to the changelogs, each once, and adds
-    /// the positions to commit to `offsets`.
-    pub(crate) fn prepare_commit(
-        &mut self,
-        output: &mut Output,
-        wall_clock: Timestamp,
-        offsets: &mut Vec<(TopicPartition, Committed)>,
-    ) -> Result<(), TaskError> {
-        if self.dirty {
+    /// Has operators push what they held back until now; not again before something came to them. What they push may have
+    /// to be called for, which must be done before the commit.
+    pub(crate) fn before_commit(&mut self, output: &mut Output, wall_clock: Timestamp) -> Result<(), TaskError> {
+        if self.dirty && !self.hooks_called {
+            self.hooks_called = true;
             for hook in &self.graph.commit_hooks {
                 let mut context = Context { output, origin: None, clock: &self.graph.clock, wall_clock };
                 (hook.call)(&mut context)
                     .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
             }
         }
+        Ok(())
+    }
+
+    /// Writes the rows that changed to the changelogs, each once, and adds the positions to commit to `offsets`.
+    pub(crate) fn prepare_commit(
+        &mut self,
+        output: &mut Output,
+        wall_clock: Timestamp,
+        offsets: &mut Vec<(TopicPartition, Committed)>,
+    ) -> Result<(), TaskError> {
+        self.before_commit(output, wall_clock)?;
         for store in &self.graph.stores {
             let mut write = |key: &[u8], value: Option<&[u8]>, timestamp| {
                 output.send_row(store.changelog, self.id.partition, key, value, timestamp)
@@ -69,6 +76,7 @@ impl Task {
             input.note_committed();
         }
         self.dirty = false;
+        self.hooks_called = false;
     }
 
     /// Goes back to the last commit: stores, stream time, punctuations, and the readers' positions.
@@ -76,7 +84,9 @@ impl Task {
         for store in &self.graph.stores {
             store.store.rollback();
         }
+        self.forget_calls();
         self.dirty = false;
+        self.hooks_called = false;
         self.idle_since = None;
         for input in &mut self.inputs {
             input.rollback()?;

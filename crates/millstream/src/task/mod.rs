@@ -12,6 +12,7 @@
 //! time that one of the upstream tasks has come to, as they tell in band (`time.rs`). It is committed with the offsets, as
 //! metadata; so it comes back after a restart, and windows and punctuations go on where they were.
 
+mod calls;
 mod commit;
 mod error;
 mod input;
@@ -69,6 +70,8 @@ pub(crate) struct Task {
     committed_time: (Timestamp, Timestamp),
     /// Whether stores or outputs may have changed since the last commit.
     dirty: bool,
+    /// Whether operators were asked before the commit that is due, and nothing came to them since.
+    hooks_called: bool,
     /// Since when one input has been empty while others wait for it.
     idle_since: Option<Timestamp>,
 }
@@ -110,6 +113,7 @@ impl Task {
             time: TaskTime::new(time),
             committed_time,
             dirty: false,
+            hooks_called: false,
             idle_since: None,
         };
         task.reset_time();
@@ -123,7 +127,7 @@ impl Task {
 
     /// Whether each input was read to its end and nothing waits.
     pub(crate) fn is_at_end(&self) -> bool {
-        self.is_running() && self.inputs.iter().all(Input::is_at_end)
+        self.is_running() && self.inputs.iter().all(Input::is_at_end) && !self.has_pending_calls()
     }
 
     /// Records read from changelogs, and about how many there were to read, since the task was opened.

@@ -15,7 +15,7 @@ impl Task {
     /// Processes what can be read without waiting, up to a batch of each input; returns how many records.
     pub(crate) fn run(&mut self, output: &mut Output, wall_clock: Timestamp, merge: Merge) -> Result<usize, TaskError> {
         match self.inputs.len() {
-            1 => self.run_straight(output, wall_clock),
+            1 if !self.calls() => self.run_straight(output, wall_clock),
             _ => self.run_merged(output, wall_clock, merge),
         }
     }
@@ -60,17 +60,21 @@ impl Task {
     }
 
     /// Several inputs: each is read ahead, and the record with the smallest timestamp goes first; of equal ones that of
-    /// the input declared first. While an input may still have records that are not here yet, nothing is processed.
+    /// the input declared first. While an input may still have records that are not here yet, nothing is processed; nor while
+    /// the calls of asynchronous nodes have no room.
     fn run_merged(&mut self, output: &mut Output, wall_clock: Timestamp, merge: Merge) -> Result<usize, TaskError> {
         for (input, source) in self.inputs.iter_mut().zip(&self.graph.sources) {
             fill(input, source.timestamp.as_ref(), merge.buffered_records)?;
         }
         let mut processed = 0;
-        while let Some(next) = self.choose(wall_clock, merge.max_task_idle_ms) {
+        while self.has_room()
+            && let Some(next) = self.choose(wall_clock, merge.max_task_idle_ms)
+        {
             let Some(mut record) = self.inputs[next].buffer.pop_front() else {
                 break;
             };
             self.process(next, record.message(), output, wall_clock)?;
+            self.hold_time();
             processed += 1;
             if self.inputs[next].buffer.is_empty() {
                 let timestamp = self.graph.sources[next].timestamp.as_ref();

@@ -150,6 +150,9 @@ impl Task {
 
     /// Whether nothing is to come any more in this run.
     fn is_at_end_of_run(&self) -> bool {
+        if self.has_pending_calls() {
+            return false;
+        }
         let mut inputs = self.inputs.iter();
         let is_upstream_finished = self.upstream_reached() == Reached::Time(END_OF_RUN);
         inputs.all(|input| if input.upstream.is_used() { is_upstream_finished } else { input.is_finished() })

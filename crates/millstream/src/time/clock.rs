@@ -16,6 +16,8 @@ struct Cells {
     sources: Cell<Timestamp>,
     /// What the upstream tasks have come to; `MAX` without repartition topics.
     upstream: Cell<Timestamp>,
+    /// The oldest record that waits for an asynchronous call; `MAX` without one.
+    calls: Cell<Timestamp>,
 }
 
 impl Default for Cells {
@@ -24,6 +26,7 @@ impl Default for Cells {
             time: Cell::new(Timestamp::MIN),
             sources: Cell::new(Timestamp::MIN),
             upstream: Cell::new(Timestamp::MAX),
+            calls: Cell::new(Timestamp::MAX),
         }
     }
 }
@@ -57,7 +60,7 @@ impl Clock {
         let cells = &*self.0;
         if watermark > cells.sources.get() {
             cells.sources.set(watermark);
-            let reached = watermark.min(cells.upstream.get());
+            let reached = watermark.min(cells.upstream.get()).min(cells.calls.get());
             if reached > cells.time.get() {
                 cells.time.set(reached);
             }
@@ -66,7 +69,7 @@ impl Clock {
 
     /// Moves the time on without a record: all inputs are idle, or at their end for good.
     pub(crate) fn advance_to(&self, time: Timestamp) {
-        self.0.time.set(self.0.time.get().max(time));
+        self.0.time.set(self.0.time.get().max(time.min(self.0.calls.get())));
     }
 
     /// Goes to a time, also back: to what was committed. Nothing but sources that have come so far moves it from then on.
@@ -74,6 +77,7 @@ impl Clock {
         self.0.time.set(time);
         self.0.sources.set(time);
         self.0.upstream.set(Timestamp::MAX);
+        self.0.calls.set(Timestamp::MAX);
     }
 
     fn advance(&self) {
@@ -82,6 +86,13 @@ impl Clock {
         if reached != Timestamp::MAX {
             self.advance_to(reached);
         }
+    }
+
+    /// What the records that wait for asynchronous calls hold the time back to; `None` without such records. They are still
+    /// to come to the nodes behind the calls, which must not take them for late.
+    pub(crate) fn set_calls(&self, oldest: Option<Timestamp>) {
+        self.0.calls.set(oldest.unwrap_or(Timestamp::MAX));
+        self.advance();
     }
 }
 
@@ -106,5 +117,18 @@ mod tests {
         assert_eq!(clock.now(), 20, "nothing is known");
         clock.reset(4);
         assert_eq!(clock.now(), 4);
+    }
+
+    #[test]
+    fn records_in_calls_hold_the_time_back() {
+        let clock = Clock::default();
+        clock.advance_sources(5);
+        clock.set_calls(Some(5));
+        clock.advance_sources(9);
+        assert_eq!(clock.now(), 5);
+        clock.set_calls(Some(2));
+        assert_eq!(clock.now(), 5, "it never goes back");
+        clock.set_calls(None);
+        assert_eq!(clock.now(), 9);
     }
 }

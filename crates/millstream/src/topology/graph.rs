@@ -2,6 +2,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::broker::{Message, TopicId};
+use crate::calls::PendingCalls;
 use crate::processor::{Context, ProcessError, Punctuation, PunctuationType};
 use crate::record::Timestamp;
 use crate::state::{GlobalStores, StateStore, StoreId};
@@ -36,6 +37,7 @@ pub(crate) struct Graph {
     pub(crate) punctuators: Vec<Punctuator>,
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) commit_hooks: Vec<CommitHook>,
+    pub(crate) calls: Vec<NodeCalls>,
     /// The event time of the task that the graph is built for.
     pub(crate) clock: Clock,
     pub(crate) repartitions: Vec<Repartition>,
@@ -125,6 +127,12 @@ pub(crate) struct CommitHook {
     pub(crate) call: BeforeCommit,
 }
 
+/// The asynchronous calls of a node.
+pub(crate) struct NodeCalls {
+    pub(crate) node: NodeId,
+    pub(crate) calls: Rc<dyn PendingCalls>,
+}
+
 impl Graph {
     pub(crate) fn new(application_id: &str, global_stores: GlobalStores) -> Self {
         Graph {
@@ -137,6 +145,7 @@ impl Graph {
             punctuators: Vec::new(),
             alarms: Vec::new(),
             commit_hooks: Vec::new(),
+            calls: Vec::new(),
             clock: Clock::default(),
             repartitions: Vec::new(),
             topics: Vec::new(),
@@ -281,6 +290,11 @@ impl Graph {
         let name = self.name(node);
         let call = move |context: &mut Context<'_>| call(context).map_err(|error| error.at(&name));
         self.commit_hooks.push(CommitHook { node, call: Box::new(call) });
+    }
+
+    /// Has the task wait for a node's calls.
+    pub(crate) fn wait_for(&mut self, node: NodeId, calls: Rc<dyn PendingCalls>) {
+        self.calls.push(NodeCalls { node, calls });
     }
 
     pub(crate) fn name(&self, node: NodeId) -> Arc<str> {

@@ -35,6 +35,8 @@ pub struct Topology {
     pub globals: Vec<GlobalTableDescription>,
     /// All topics that are written to, by their dense ids.
     pub(crate) topics: Vec<Arc<str>>,
+    /// The names of the nodes that call asynchronously: workers need an [`Executor`](crate::executor::Executor) for them.
+    pub async_nodes: Vec<Arc<str>>,
     /// The names of all nodes, by their numbers.
     pub(crate) node_names: Vec<Arc<str>>,
 }

@@ -6,6 +6,7 @@ use super::{
     Define, GlobalTableDescription, Node, StoreDescription, SubTopology, TimeDescription, Topology, TopologyBuilder,
 };
 use crate::broker::TopicId;
+use crate::calls::PendingCalls;
 use crate::state::{GlobalStores, StateStore};
 use crate::time::Clock;
 
@@ -18,6 +19,8 @@ pub(crate) struct TaskGraph {
     pub(crate) punctuators: Vec<Punctuator>,
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) commit_hooks: Vec<CommitHook>,
+    /// The calls of asynchronous nodes, in the order in which these were made: upstream ones first.
+    pub(crate) calls: Vec<Rc<dyn PendingCalls>>,
     /// Shared with the nodes and the stores.
     pub(crate) clock: Clock,
 }
@@ -45,7 +48,9 @@ impl TaskGraph {
         let of_node = sub_topology_of_nodes(&graph);
         let stores =
             graph.stores.drain(..).filter(|entry| sub_topology_of_store(entry, &of_node) == Some(sub_topology));
+        let calls = graph.calls.into_iter().filter(|calls| of_node[calls.node.0] == sub_topology);
         TaskGraph {
+            calls: calls.map(|calls| calls.calls).collect(),
             stores: stores
                 .filter_map(|entry| {
                     let changelog_name = graph.topics[entry.changelog.0 as usize].clone();
@@ -106,6 +111,7 @@ pub(crate) fn describe(graph: &Graph) -> Topology {
             .map(|global| GlobalTableDescription { name: global.name.clone(), topic: global.topic.clone() })
             .collect(),
         topics: graph.topics.clone(),
+        async_nodes: graph.calls.iter().map(|calls| graph.name(calls.node)).collect(),
         node_names: graph.nodes.iter().map(|node| node.name.clone()).collect(),
     }
 }

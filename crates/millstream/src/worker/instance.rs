@@ -90,7 +90,8 @@ impl Instance {
             let status = Arc::new(WorkerStatus::default());
             links.push(Link { commands, waker: waker.clone(), status: status.clone() });
             let (application, broker, reports) = (application.clone(), broker.clone(), report.clone());
-            seeds.push(WorkerSeed { index, application, broker, commands: receive, reports, waker, status });
+            let (commands, executor) = (receive, None);
+            seeds.push(WorkerSeed { index, application, broker, commands, reports, waker, status, executor });
         }
         let instance = Instance {
             application,

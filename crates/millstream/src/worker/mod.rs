@@ -16,6 +16,7 @@
 
 mod close;
 mod commit;
+mod drain;
 mod drained;
 mod globals;
 mod instance;

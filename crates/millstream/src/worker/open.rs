@@ -91,6 +91,14 @@ impl Worker {
                 )
             }
         };
+        if !graph.calls.is_empty() && self.executor.is_none() {
+            let nodes = self.application.topology.async_nodes.join(", ");
+            let message = format!(
+                "task {task}: there is nothing that asynchronous calls could run on (nodes {nodes}); give each worker \
+                 an executor, with WorkerSeed::with_executor"
+            );
+            return Err(BrokerError::new(ErrorKind::Fatal, message));
+        }
         let mut restoring = Vec::new();
         for (store, ((partition, position), end)) in changelogs.into_iter().zip(positions).zip(ends).enumerate() {
             if position < end {

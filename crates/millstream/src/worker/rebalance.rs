@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::instance::{Closing, Instance, Owned, worker_of};
@@ -36,20 +35,28 @@ impl Instance {
     /// Has the workers let go of the tasks that read these partitions.
     fn close(&mut self, partitions: Vec<TopicPartition>, lost: bool) {
         tracing::info!(partitions = %list(&partitions), lost, "revoked");
-        let mut waiting = BTreeSet::new();
+        // Workers may still be letting go of what was revoked before.
+        let before = self.closing.take();
         let closing: Vec<TaskId> = (self.open.iter().copied())
             .filter(|task| self.inputs_of(*task).iter().any(|input| partitions.contains(input)))
             .collect();
+        let (mut revoked, mut waiting) =
+            before.map_or_else(Default::default, |before| (before.partitions, before.waiting));
+        revoked.extend(partitions);
+        revoked.sort();
+        revoked.dedup();
         for (index, worker) in self.workers.iter().enumerate() {
             let of_worker = closing.iter().filter(|task| worker_of(**task, self.workers.len()) == index);
             let tasks: Vec<TaskId> = of_worker.copied().collect();
             if !tasks.is_empty() {
                 worker.tell(Command::Close { tasks, lost });
                 waiting.insert(index);
+            } else if lost && waiting.contains(&index) {
+                worker.tell(Command::Close { tasks, lost });
             }
         }
         self.open.retain(|task| !closing.contains(task));
-        self.closing = Some(Closing { partitions, waiting });
+        self.closing = Some(Closing { partitions: revoked, waiting });
     }
 
     fn finish_closing(&mut self) -> Result<(), BrokerError> {

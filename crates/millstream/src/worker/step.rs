@@ -3,11 +3,13 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::commit::Committing;
+use super::drain::Leaving;
 use super::globals::Globals;
 use super::message::{Command, Report};
 use super::open::{Opening, Parked};
 use super::{Application, Options, TaskState, TaskStatus, WorkerStatus};
 use crate::broker::{Broker, ErrorKind, Waker};
+use crate::executor::{Calling, Executor};
 use crate::processor::Output;
 use crate::record::Timestamp;
 use crate::task::{Merge, Pace, Task, TaskError};
@@ -21,6 +23,15 @@ pub struct WorkerSeed {
     pub(super) reports: Sender<Report>,
     pub(super) waker: Waker,
     pub(super) status: Arc<WorkerStatus>,
+    pub(super) executor: Option<Arc<dyn Executor>>,
+}
+
+impl WorkerSeed {
+    /// The worker, with what the calls of asynchronous operators run on: needed if the topology has
+    /// [some](crate::topology::Topology::async_nodes).
+    pub fn with_executor(self, executor: Arc<dyn Executor>) -> Self {
+        WorkerSeed { executor: Some(executor), ..self }
+    }
 }
 
 /// Owns some tasks and one producer.
@@ -32,6 +43,7 @@ pub struct Worker {
     pub(super) reports: Sender<Report>,
     pub(super) waker: Waker,
     pub(super) status: Arc<WorkerStatus>,
+    pub(super) executor: Option<Arc<dyn Executor>>,
     /// `None` before the first producer, and between a reset and the next one.
     pub(super) output: Option<Output>,
     pub(super) tasks: Vec<Task>,
@@ -40,6 +52,8 @@ pub struct Worker {
     pub(super) parked: Vec<Parked>,
     pub(super) globals: Globals,
     pub(super) committing: Committing,
+    /// What is to be let go of, while calls are waited for.
+    pub(super) leaving: Option<Leaving>,
     /// After an error that may pass: nothing is tried before then.
     pub(super) resume_at: Timestamp,
     pub(super) ended: bool,
@@ -63,7 +77,7 @@ const IDLE_MS: i64 = 100;
 
 impl From<WorkerSeed> for Worker {
     fn from(seed: WorkerSeed) -> Self {
-        let WorkerSeed { index, application, broker, commands, reports, waker, status } = seed;
+        let WorkerSeed { index, application, broker, commands, reports, waker, status, executor } = seed;
         Worker {
             index,
             application,
@@ -72,12 +86,14 @@ impl From<WorkerSeed> for Worker {
             reports,
             waker,
             status,
+            executor,
             output: None,
             tasks: Vec::new(),
             opening: Vec::new(),
             parked: Vec::new(),
             globals: Globals::default(),
             committing: Committing::default(),
+            leaving: None,
             resume_at: Timestamp::MIN,
             ended: false,
         }
@@ -99,6 +115,10 @@ impl Worker {
             return Step::Ended;
         }
         self.parked.retain(|parked| now < parked.until);
+        if self.leaving.is_some() && self.output.is_none() {
+            self.finish_leaving(now);
+            return if self.ended { Step::Ended } else { Step::Busy };
+        }
         if self.output.is_none() || now < self.resume_at {
             return Step::Idle(now + RETRY_MS);
         }
@@ -115,12 +135,15 @@ impl Worker {
     fn obey(&mut self, command: Command, now: Timestamp) {
         match command {
             Command::Start(producer) => {
-                self.output = Some(Output::new(producer));
+                let calling =
+                    |executor: &Arc<dyn Executor>| Calling { executor: executor.clone(), waker: self.waker.clone() };
+                self.output = Some(Output::new(producer, self.executor.as_ref().map(calling)));
                 self.committing.started(now);
             }
             Command::Open { task, inputs } => self.open(task, inputs),
-            Command::Close { tasks, lost } => self.close(&tasks, lost, now),
-            Command::Stop => self.stop(now),
+            Command::Close { tasks, lost: true } => self.leave_lost(tasks, now),
+            Command::Close { tasks, lost: false } => self.leave(tasks, false, now),
+            Command::Stop => self.leave(Vec::new(), true, now),
         }
     }
 
@@ -130,8 +153,13 @@ impl Worker {
         let mut busy = self.read_globals()?;
         busy |= self.restore(now)?;
         busy |= self.run(now)?;
-        if self.committing.is_due(now, self.options(), self.uncommitted()) {
+        if self.leaving.is_some() {
+            self.finish_leaving(now);
+            busy |= self.leaving.is_none();
+        } else if self.is_commit_due(now) && self.is_drained(now)? {
             self.commit(now)?;
+            // Tasks with calls read nothing while they were waited for.
+            busy |= self.calls();
         }
         self.status.is_idle.store(!busy && self.is_at_end(), Ordering::Relaxed);
         Ok(busy)
@@ -158,6 +186,7 @@ impl Worker {
     }
 
     fn run(&mut self, now: Timestamp) -> Result<bool, TaskError> {
+        let draining = self.calls() && self.is_draining(now);
         let Some(output) = &mut self.output else {
             return Ok(false);
         };
@@ -168,11 +197,17 @@ impl Worker {
         };
         let pace =
             Pace { idle_timeout_ms: options.idle_timeout_ms, watermark_interval_ms: options.watermark_interval_ms };
-        let mut consumed = 0;
+        let (mut consumed, mut delivered) = (0, 0);
         let subs = &self.application.topology.sub_topologies;
         for task in &mut self.tasks {
             if !self.globals.let_run(task, &subs[task.id.sub_topology].globals) {
                 continue;
+            }
+            if task.calls() {
+                delivered += task.deliver(output, now)?;
+                if draining {
+                    continue;
+                }
             }
             consumed += task.run(output, now, merge)?;
             task.punctuate_wall_clock(output, now)?;
@@ -183,7 +218,7 @@ impl Worker {
         for (node, count) in output.take_late() {
             self.status.add_late(&self.application.topology.node_names[node], count);
         }
-        Ok(consumed > 0)
+        Ok(consumed + delivered > 0)
     }
 
     /// Deals with an error by its kind; see [`ErrorKind`].
@@ -215,12 +250,14 @@ impl Worker {
     }
 
     /// What is to be committed: state or outputs, positions alone, or nothing.
-    fn uncommitted(&self) -> Option<bool> {
+    pub(super) fn uncommitted(&self) -> Option<bool> {
         self.tasks.iter().filter(|task| task.is_running()).filter_map(Task::uncommitted).max()
     }
 
     fn next_wake(&self, now: Timestamp) -> Timestamp {
         match self.uncommitted() {
+            // What a commit that is due waits for wakes the worker.
+            Some(true) if self.calls() && self.is_draining(now) => now + IDLE_MS,
             Some(true) => self.committing.due_at(self.options()).clamp(now, now + IDLE_MS),
             _ => now + IDLE_MS,
         }

@@ -1,0 +1,67 @@
+use super::{Task, TaskError};
+use crate::calls::Failed;
+use crate::processor::Output;
+use crate::record::Timestamp;
+
+/// Asynchronous calls of the task's nodes.
+impl Task {
+    /// Whether the task has nodes that call.
+    pub(crate) fn calls(&self) -> bool {
+        !self.graph.calls.is_empty()
+    }
+
+    /// Whether some record waits for a call: then nothing of the task can be committed.
+    pub(crate) fn has_pending_calls(&self) -> bool {
+        self.graph.calls.iter().any(|calls| !calls.is_empty())
+    }
+
+    /// The smallest timestamp (ms) among the records that wait for calls: what comes of them may be as old.
+    pub(crate) fn oldest_timestamp(&self) -> Option<Timestamp> {
+        self.graph.calls.iter().filter_map(|calls| calls.oldest_timestamp()).min()
+    }
+
+    /// Whether a record that is read now could be called for.
+    pub(super) fn has_room(&self) -> bool {
+        self.graph.calls.iter().all(|calls| calls.has_room())
+    }
+
+    /// Time does not pass the records that wait.
+    pub(super) fn hold_time(&self) {
+        self.graph.clock.set_calls(self.oldest_timestamp());
+    }
+
+    /// Pushes on the results that are here, and has waiting calls begin; returns how many results.
+    pub(crate) fn deliver(&mut self, output: &mut Output, wall_clock: Timestamp) -> Result<usize, TaskError> {
+        let mut delivered = 0;
+        for node in 0..self.graph.calls.len() {
+            while self.deliver_one(node, output, wall_clock)? {
+                delivered += 1;
+            }
+        }
+        Ok(delivered)
+    }
+
+    fn deliver_one(&mut self, node: usize, output: &mut Output, wall_clock: Timestamp) -> Result<bool, TaskError> {
+        let graph = &self.graph;
+        let delivered = graph.calls[node].deliver(output, &graph.clock, wall_clock).map_err(|failed| {
+            let Failed { place, error } = failed;
+            let (partition, offset) = match &place {
+                Some((partition, offset)) => (partition, Some(*offset)),
+                None => (&self.inputs[0].partition, None),
+            };
+            TaskError::from_process(error, partition, offset)
+        })?;
+        if delivered {
+            self.dirty = true;
+            self.hooks_called = false;
+            self.hold_time();
+            self.punctuate_stream_time(output, wall_clock)?;
+        }
+        Ok(delivered)
+    }
+
+    /// Throws away what waits: its records are read again.
+    pub(super) fn forget_calls(&self) {
+        self.graph.calls.iter().for_each(|calls| calls.forget());
+    }
+}
