@@ -15,6 +15,8 @@ mod call;
 mod options;
 mod order;
 mod pending;
+#[cfg(test)]
+mod tests;
 
 pub use options::{AsyncOptions, CallOrder, Retry};
 
