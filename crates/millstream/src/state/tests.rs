@@ -228,7 +228,7 @@ proptest! {
     fn windows_that_lie_anywhere(steps in steps(), sessions in any::<bool>()) {
         let keys = if sessions { SpanKeys::Sessions } else { SpanKeys::Windows(SIZE) };
         compare(&steps, RETENTION, |clock| {
-            let rows = Rc::new(SpanRows::new(store(), keys, RETENTION, clock));
+            let rows = Rc::new(SpanRows::new(store(), keys, RETENTION, i64::MAX, clock));
             rows.hand_out(CLOSES);
             rows
         });
