@@ -10,9 +10,9 @@ mod session;
 mod spans;
 mod store;
 mod suppress;
-#[cfg(test)]
-mod tests;
 mod window;
+#[cfg(test)]
+mod window_tests;
 
 pub use key_value::KeyValueStore;
 pub use session::SessionStore;
