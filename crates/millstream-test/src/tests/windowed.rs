@@ -21,6 +21,7 @@ enum Kind {
 enum How {
     Emit(Emit),
     Suppress,
+    Limit,
 }
 
 const SIZE: i64 = 10;
@@ -69,7 +70,7 @@ fn output(kind: Kind) -> Topic<Key, Vec<i64>> {
 fn topology(b: &TopologyBuilder, kind: Kind, how: How) {
     let emit = match how {
         How::Emit(emit) => emit,
-        How::Suppress => Emit::OnUpdate,
+        How::Suppress | How::Limit => Emit::OnUpdate,
     };
     let grouped = b.stream(&input()).group_by_key();
     let lists = || Store::new("lists", Utf8, Json);
@@ -95,6 +96,10 @@ fn topology(b: &TopologyBuilder, kind: Kind, how: How) {
     };
     let table = match how {
         How::Emit(_) => table,
+        How::Limit => {
+            let until = Suppressed::until_time_limit(ms(7), Bound::records(3).emit_early());
+            table.suppress(until, Store::new("buffer", Keys(kind), Json))
+        }
         How::Suppress => {
             let until = Suppressed::until_window_closes(Bound::unbounded());
             table.suppress(until, Store::new("buffer", Keys(kind), Json))
@@ -198,6 +203,7 @@ fn hows() -> impl Strategy<Value = How> {
         How::Emit(Emit::OnCommit),
         How::Emit(Emit::OnWindowClose),
         How::Suppress,
+        How::Limit,
     ])
 }
 

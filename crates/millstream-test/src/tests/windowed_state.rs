@@ -69,13 +69,13 @@ fn sessions_leave_tombstones_when_they_are_merged_and_when_they_are_over() {
         [(10, 10, None, 10), (25, 25, None, 25), (10, 25, Some(3), 25), (10, 25, None, 25), (10, 25, Some(4), 25)];
     assert_eq!(results[..2], [(10, 10, Some(1), 10), (25, 25, Some(1), 25)]);
     assert_eq!(results[2..], joined);
-    pipe(&mut driver, "b", 0, 55);
+    pipe(&mut driver, "b", 0, 54);
     driver.restart();
-    assert_eq!(rows(&mut driver, "counts"), [session(b'a', 10, 25), session(b'b', 55, 55)]);
+    assert_eq!(rows(&mut driver, "counts"), [session(b'a', 10, 25), session(b'b', 54, 54)]);
     pipe(&mut driver, "a", 0, 22);
     assert_eq!(driver.entries(&out).pop().unwrap().1, Some(5), "25 + 10 + 20 is not passed");
     pipe(&mut driver, "b", 0, 56);
-    assert_eq!(rows(&mut driver, "counts"), [session(b'b', 55, 56)]);
+    assert_eq!(rows(&mut driver, "counts"), [session(b'b', 54, 56)]);
     driver.entries(&out);
     driver.restart();
     pipe(&mut driver, "a", 0, 25);

@@ -12,7 +12,8 @@ pub enum Emit {
     #[default]
     OnUpdate,
     /// Before each commit those that changed since the last one, each once; what it was at the last commit is the change's old
-    /// value. Fewer results, as with Kafka Streams' cache, but of the same meaning.
+    /// value. Fewer results, as with Kafka Streams' cache, but of the same meaning. What closes windows behind it, in the same
+    /// task, sees them as late as the commit.
     OnCommit,
     /// Each window's once, when the window is closed: stream time has passed its end and its grace. In the order of their windows
     /// and, within one, of the keys' bytes, each with the time of the last change. After an abort or a restart nothing is

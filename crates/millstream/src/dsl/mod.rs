@@ -15,10 +15,10 @@ mod late;
 mod process;
 mod sink;
 mod split;
-mod stores;
 mod stream;
 mod suppress;
 mod table;
+mod window_stores;
 mod windowed;
 
 pub use crate::topology::TopologyBuilder;

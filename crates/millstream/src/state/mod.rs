@@ -15,10 +15,10 @@ mod source;
 mod spans;
 mod store;
 mod suppress;
-#[cfg(test)]
-mod tests;
 mod unjoined;
 mod window;
+#[cfg(test)]
+mod window_tests;
 
 pub use key_value::KeyValueStore;
 pub use session::SessionStore;

@@ -20,7 +20,11 @@ pub struct SessionStore<K, V> {
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SessionStore<K, V> {
     pub(crate) fn new(id: StoreId, store: Store<K, V>, retention_ms: i64, clock: Clock) -> Self {
-        SessionStore { id, rows: Rc::new(SpanRows::new(store, SpanKeys::Sessions, retention_ms, clock)) }
+        Self::of(id, SpanRows::new(store, SpanKeys::Sessions, retention_ms, i64::MAX, clock))
+    }
+
+    pub(crate) fn of(id: StoreId, rows: SpanRows<K, V>) -> Self {
+        SessionStore { id, rows: Rc::new(rows) }
     }
 
     pub(crate) fn erased(&self) -> Rc<dyn StateStore> {

@@ -157,6 +157,12 @@ pub(crate) struct SpanRows<K, V> {
     store: Store<K, V>,
     keys: SpanKeys,
     retention_ms: i64,
+    /// A window that ends this much, in ms, before the latest one is not seen any more, either: so much do Kafka Streams' stores
+    /// keep.
+    behind_ms: i64,
+    /// The end of the latest window: now, and as of the last commit.
+    latest: Cell<Timestamp>,
+    latest_committed: Cell<Timestamp>,
     /// How long after its end, in ms, a window is handed out by [`SpanRows::take_closed`]; `None` for not at all.
     closes_ms: Cell<Option<i64>>,
     clock: Clock,
@@ -175,11 +181,14 @@ pub(crate) struct SpanRows<K, V> {
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
-    pub(crate) fn new(store: Store<K, V>, keys: SpanKeys, retention_ms: i64, clock: Clock) -> Self {
+    pub(crate) fn new(store: Store<K, V>, keys: SpanKeys, retention_ms: i64, behind_ms: i64, clock: Clock) -> Self {
         SpanRows {
             store,
             keys,
             retention_ms,
+            behind_ms,
+            latest: Cell::new(Timestamp::MIN),
+            latest_committed: Cell::new(Timestamp::MIN),
             closes_ms: Cell::new(None),
             clock,
             rows: RefCell::default(),
@@ -194,7 +203,9 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
 
     /// Windows that end earlier are not seen any more.
     pub(crate) fn live_from(&self) -> Timestamp {
-        self.clock.now().saturating_sub(self.retention_ms).saturating_add(1)
+        let by_clock = self.clock.now().saturating_sub(self.retention_ms);
+        let by_latest = self.latest.get().saturating_sub(self.behind_ms);
+        by_clock.max(by_latest).saturating_add(1)
     }
 
     /// Looks at a key's windows.
@@ -212,8 +223,9 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
             let before = (spans.end_from(Timestamp::MIN), spans.end_from(handed_out));
             let result = change(spans);
             let after = (spans.end_from(Timestamp::MIN), spans.end_from(handed_out));
-            if spans.list.is_empty() {
-                *row = None;
+            match spans.list.last() {
+                Some(last) => self.latest.set(self.latest.get().max(last.window.end)),
+                None => *row = None,
             }
             (result, before, after)
         });
@@ -355,6 +367,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
         self.rows.borrow_mut().commit();
         self.commit.set(self.commit.get() + 1);
         self.handed_out_committed.set(self.handed_out.get());
+        self.latest_committed.set(self.latest.get());
         self.keys_handed_out.borrow_mut().clear();
     }
 
@@ -364,6 +377,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
         keys.extend(rows.changes().filter(|(_, before, _, _)| before.is_some()).map(|(key, _, _, _)| key.clone()));
         rows.rollback();
         self.handed_out.set(self.handed_out_committed.get());
+        self.latest.set(self.latest_committed.get());
         for key in keys {
             let Some((spans, _)) = rows.get(&key) else { continue };
             self.expiry.insert(spans.end_from(Timestamp::MIN), key.clone());
@@ -387,6 +401,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
         };
         let key = self.store.key.decode(key)?;
         let value = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
+        self.latest.set(self.latest.get().max(window.end));
+        self.latest_committed.set(self.latest.get());
         // Which windows were handed out may be known later only: until then each may still be.
         let mut first = Timestamp::MAX;
         self.rows.borrow_mut().restore_part(key.clone(), |row| {

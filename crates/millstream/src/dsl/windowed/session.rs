@@ -4,15 +4,16 @@ use super::super::emit::{on_close, on_commit};
 use super::super::{Change, Emit, Table};
 use super::{Update, WindowedStream, Windows, push_updates};
 use crate::processor::Tee;
-use crate::record::Record;
-use crate::state::{Connect, SessionStore, Store};
+use crate::record::{Headers, Record};
+use crate::state::{Connect, SessionStore, SpanKeys, SpanRows, Store};
 use crate::topology::WindowTimes;
 use crate::window::{SessionWindows, Window, Windowed};
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V, SessionWindows> {
     /// Folds the values of each session into an aggregate of another type; `merger` adds to one what another session holds.
     ///
-    /// A record that joins or extends sessions yields null for each of them first, then the session that they have become.
+    /// A record that joins or extends sessions yields null for each of them first, then the session that they have become. Results
+    /// of sessions have no headers.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -71,7 +72,7 @@ impl Windows for SessionWindows {
         let closes_ms = grace_ms.saturating_add(1);
         let mut graph = builder.graph.borrow_mut();
         let (id, clock) = (graph.store(&store.name), graph.clock.clone());
-        let store = SessionStore::new(id, store, closes_ms, clock);
+        let store = SessionStore::of(id, SpanRows::new(store, SpanKeys::Sessions, closes_ms, grace_ms, clock));
         graph.set_store(id, store.erased());
         drop(graph);
         let rows = store.rows.clone();
@@ -118,7 +119,7 @@ impl Windows for SessionWindows {
                     }
                     spans.put(session, aggregate, session.end);
                 });
-                let pushed = push_updates(context, &key, &headers, &mut updates, children);
+                let pushed = push_updates(context, &key, &Headers::default(), &mut updates, children);
                 scratch.replace(updates);
                 match value {
                     Some(value) => late.push(context, Record { key, value, timestamp: time, headers }),

@@ -29,9 +29,10 @@ impl Windows for SlidingWindows {
         let closes_ms = windows.grace_ms().saturating_add(1);
         // A record that is not late may need what closed windows hold, up to one that begins twice the difference before it.
         let retention_ms = closes_ms.saturating_add(difference_ms).saturating_add(1);
+        let behind_ms = difference_ms.saturating_mul(2).saturating_add(windows.grace_ms());
         let mut graph = builder.graph.borrow_mut();
         let (id, clock) = (graph.store(&store.name), graph.clock.clone());
-        let store = Rc::new(SpanRows::new(store, SpanKeys::Windows(difference_ms), retention_ms, clock));
+        let store = Rc::new(SpanRows::new(store, SpanKeys::Windows(difference_ms), retention_ms, behind_ms, clock));
         graph.set_store(id, store.clone());
         drop(graph);
         let rows = store.clone();

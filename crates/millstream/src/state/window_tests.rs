@@ -72,6 +72,8 @@ impl Changelog {
 #[derive(Clone, Default)]
 struct Model {
     time: Timestamp,
+    /// The end of the latest window.
+    latest: Timestamp,
     windows: BTreeMap<(i64, i64, i32), i64>,
 }
 
@@ -149,7 +151,7 @@ impl Subject for WindowStore<i32, i64> {
 }
 
 /// Runs steps on a store and on the model of it.
-fn compare<S: Subject>(steps: &[Step], retention: i64, make: impl Fn(Clock) -> S) {
+fn compare<S: Subject>(steps: &[Step], retention: i64, behind: i64, make: impl Fn(Clock) -> S) {
     let clock = Clock::default();
     clock.reset(0);
     let mut store = make(clock.clone());
@@ -161,6 +163,9 @@ fn compare<S: Subject>(steps: &[Step], retention: i64, make: impl Fn(Clock) -> S
                 let window = Window { start: end - SIZE, end };
                 let value = matches!(step, Step::Put(..)).then_some(number as i64);
                 store.set(key, window, value);
+                if value.is_some() {
+                    model.latest = model.latest.max(end);
+                }
                 match value {
                     Some(value) => drop(model.windows.insert((end, window.start, key), value)),
                     None => drop(model.windows.remove(&(end, window.start, key))),
@@ -193,12 +198,16 @@ fn compare<S: Subject>(steps: &[Step], retention: i64, make: impl Fn(Clock) -> S
             }
             Step::Restart => {
                 model = committed.clone();
+                let live = model.windows.keys().filter(|(end, ..)| *end + retention > model.time);
+                model.latest = live.map(|(end, ..)| *end).max().unwrap_or_default();
+                committed.latest = model.latest;
                 clock.reset(model.time);
                 store = make(clock.clone());
                 changelog.restore(&*store.erased());
             }
         }
-        let live = model.windows.iter().filter(|((end, ..), _)| *end + retention > model.time);
+        let is_live = |end: i64| end + retention > model.time && end.saturating_add(behind) > model.latest;
+        let live = model.windows.iter().filter(|((end, ..), _)| is_live(*end));
         let expected: Vec<_> = live.map(|(at, value)| (windowed(*at), *value)).collect();
         assert_eq!(store.rows(), expected, "after step {number}, {step:?}");
     }
@@ -227,8 +236,9 @@ proptest! {
     #[test]
     fn windows_that_lie_anywhere(steps in steps(), sessions in any::<bool>()) {
         let keys = if sessions { SpanKeys::Sessions } else { SpanKeys::Windows(SIZE) };
-        compare(&steps, RETENTION, |clock| {
-            let rows = Rc::new(SpanRows::new(store(), keys, RETENTION, clock));
+        let behind = if sessions { 8 } else { i64::MAX };
+        compare(&steps, RETENTION, behind, |clock| {
+            let rows = Rc::new(SpanRows::new(store(), keys, RETENTION, behind, clock));
             rows.hand_out(CLOSES);
             rows
         });
@@ -237,7 +247,7 @@ proptest! {
     /// Here a window is handed out when its retention is over.
     #[test]
     fn windows_of_one_size(steps in steps()) {
-        compare(&steps, CLOSES, |clock| {
+        compare(&steps, CLOSES, i64::MAX, |clock| {
             let store = WindowStore::new(StoreId(0), store(), SIZE, SIZE + CLOSES, clock);
             store.hand_out();
             store
@@ -291,4 +301,26 @@ proptest! {
             prop_assert_eq!(buffer.bytes(), model.values().map(bytes).sum::<u64>(), "after step {}", number);
         }
     }
+}
+
+/// A bounded run hands out what its clock has not closed. A later run goes on from the clock: with new windows.
+#[test]
+fn what_a_run_hands_out_at_its_end_is_gone() {
+    let clock = Clock::default();
+    clock.reset(100);
+    let rows = Rc::new(SpanRows::new(store(), SpanKeys::Sessions, CLOSES, i64::MAX, clock));
+    rows.hand_out(CLOSES);
+    let window = |end| Window { start: 90, end };
+    rows.set(1, window(95), Some(1));
+    rows.set(2, window(105), Some(2));
+    let handed = |end, key, value| (Windowed { key, window: window(end) }, value);
+    assert_eq!(rows.take(Timestamp::MAX), [handed(95, 1, 1), handed(105, 2, 2)]);
+    assert_eq!(rows.next(), Timestamp::MAX);
+    let mut changelog = Changelog::default();
+    changelog.flush(&*rows.erased(), 100);
+    rows.erased().commit(100);
+    assert_eq!(changelog.0.len(), usize::from(changelog.0.contains_key(&b"closed"[..])));
+    rows.set(2, window(105), Some(3));
+    assert_eq!(rows.next(), 105 + CLOSES);
+    assert_eq!(rows.take(105 + CLOSES), [handed(105, 2, 3)]);
 }
