@@ -1,5 +1,7 @@
 //! What topologies do over time, restarts and errors.
 
+mod cogroup;
+mod deduplicate;
 mod tables;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -24,7 +24,9 @@ pub mod worker;
 
 /// What a topology is written with.
 pub mod prelude {
-    pub use crate::dsl::{Change, GroupedStream, GroupedTable, Stream, Table, TopologyBuilder, WindowedStream};
+    pub use crate::dsl::{
+        Change, CogroupedStream, GroupedStream, GroupedTable, Stream, Table, TopologyBuilder, WindowedStream,
+    };
     pub use crate::processor::{ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType};
     pub use crate::record::{Headers, Record, Timestamp};
     pub use crate::serde::{Be32, Be64, Bytes, F32, F64, Json, Nullable, Serde, TimeWindowed, Unit, Utf8};

@@ -100,7 +100,7 @@ impl TopologyBuilder {
     /// use millstream::prelude::*;
     /// use millstream_test::TopologyTestDriver;
     ///
-    /// let (prices, log) = (Topic::new("prices", Utf8, Be64), Topic::new("log", Utf8, Be64));
+    /// let (prices, log) = (Topic::new("prices", Utf8, Be64), Topic::<_, i64>::new("log", Utf8, Be64));
     /// let mut driver = TopologyTestDriver::new({
     ///     let (prices, log) = (prices.clone(), log.clone());
     ///     move |b| b.table_from_changelog(&prices, "prices").to_stream().to(&log)

@@ -5,6 +5,9 @@
 
 mod builder;
 mod change;
+mod cogroup;
+mod deduplicate;
+mod distinct;
 mod group;
 mod join;
 mod late;
@@ -13,10 +16,12 @@ mod sink;
 mod split;
 mod stream;
 mod table;
+mod top;
 mod windowed;
 
 pub use crate::topology::TopologyBuilder;
 pub use change::Change;
+pub use cogroup::CogroupedStream;
 pub use group::GroupedStream;
 pub use sink::SinkValue;
 pub use split::Split;

@@ -6,6 +6,7 @@
 
 mod key_value;
 mod rows;
+mod seen;
 mod sorted;
 mod source;
 mod store;
@@ -15,7 +16,8 @@ pub use key_value::KeyValueStore;
 pub use store::Store;
 pub use window::WindowStore;
 
-pub(crate) use sorted::SortedStore;
+pub(crate) use seen::SeenStore;
+pub(crate) use sorted::{RowCodec, SortedStore};
 pub(crate) use source::SourceRows;
 
 use crate::broker::{BrokerError, Message};

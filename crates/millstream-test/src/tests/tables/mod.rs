@@ -3,6 +3,7 @@
 mod foreign;
 mod grouped;
 mod joins;
+mod ranked;
 mod source;
 
 use std::collections::BTreeMap;
