@@ -3,6 +3,7 @@
 mod foreign;
 mod grouped;
 mod joins;
+mod moving;
 mod ranked;
 mod source;
 
