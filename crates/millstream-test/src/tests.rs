@@ -1,6 +1,8 @@
 //! What topologies do over time, restarts and errors.
 
 mod calls;
+mod cogroup;
+mod deduplicate;
 mod global;
 mod join_windowed;
 mod tables;

@@ -6,6 +6,9 @@
 mod async_map;
 mod builder;
 mod change;
+mod cogroup;
+mod deduplicate;
+mod distinct;
 mod emit;
 mod global;
 mod group;
@@ -18,11 +21,13 @@ mod split;
 mod stream;
 mod suppress;
 mod table;
+mod top;
 mod window_stores;
 mod windowed;
 
 pub use crate::topology::TopologyBuilder;
 pub use change::Change;
+pub use cogroup::CogroupedStream;
 pub use emit::Emit;
 pub use global::GlobalTable;
 pub use group::GroupedStream;

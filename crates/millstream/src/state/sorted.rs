@@ -2,11 +2,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Connect, FlushError, StateStore, Store, StoreId, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, encode};
+use crate::serde::{Serde, SerdeError, encode};
 
 /// A typed map in the order of its keys, with a changelog, for operators that read ranges of it.
 pub(crate) struct SortedStore<K, V> {
@@ -15,10 +16,31 @@ pub(crate) struct SortedStore<K, V> {
 }
 
 struct SortedRows<K, V> {
-    store: Store<K, V>,
+    codec: RowCodec<K, V>,
     rows: RefCell<BTreeMap<K, (V, Timestamp)>>,
     /// For each key that changed since the last commit, the row before and the time of its last change.
     undo: RefCell<BTreeMap<K, Undo<V>>>,
+}
+
+/// How rows are written.
+pub(crate) struct RowCodec<K, V> {
+    pub(crate) encode_key: Box<EncodeKey<K>>,
+    pub(crate) decode_key: Box<DecodeKey<K>>,
+    pub(crate) value: Arc<dyn Serde<V>>,
+}
+
+type EncodeKey<K> = dyn Fn(&K, &mut Vec<u8>) -> Result<(), SerdeError>;
+type DecodeKey<K> = dyn Fn(&[u8]) -> Result<K, SerdeError>;
+
+impl<K: 'static, V> From<Store<K, V>> for RowCodec<K, V> {
+    fn from(store: Store<K, V>) -> Self {
+        let (encode, decode) = (store.key.clone(), store.key);
+        RowCodec {
+            encode_key: Box::new(move |key, out| encode.encode(key, out)),
+            decode_key: Box::new(move |bytes| decode.decode(bytes)),
+            value: store.value,
+        }
+    }
 }
 
 struct Undo<V> {
@@ -27,9 +49,9 @@ struct Undo<V> {
 }
 
 impl<K: Ord + Clone + 'static, V: Clone + 'static> SortedStore<K, V> {
-    pub(crate) fn new(id: StoreId, store: Store<K, V>) -> Self {
+    pub(crate) fn new(id: StoreId, codec: RowCodec<K, V>) -> Self {
         let (rows, undo) = (RefCell::default(), RefCell::default());
-        SortedStore { id, inner: Rc::new(SortedRows { store, rows, undo }) }
+        SortedStore { id, inner: Rc::new(SortedRows { codec, rows, undo }) }
     }
 
     pub(crate) fn erased(&self) -> Rc<dyn StateStore> {
@@ -85,12 +107,13 @@ impl<K: Ord + 'static, V: 'static> StateStore for SortedRows<K, V> {
             if row.is_none() && undo.before.is_none() {
                 continue;
             }
-            let key = encode(&*self.store.key, key, &mut key_bytes)?.unwrap_or_default();
+            key_bytes.clear();
+            (self.codec.encode_key)(key, &mut key_bytes)?;
             let value = match row {
-                Some((value, _)) => encode(&*self.store.value, value, &mut value_bytes)?,
+                Some((value, _)) => encode(&*self.codec.value, value, &mut value_bytes)?,
                 None => None,
             };
-            write(key, value, undo.changed_at)?;
+            write(&key_bytes, value, undo.changed_at)?;
         }
         Ok(())
     }
@@ -110,10 +133,10 @@ impl<K: Ord + 'static, V: 'static> StateStore for SortedRows<K, V> {
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
-        let key = self.store.key.decode(record.key.unwrap_or_default())?;
+        let key = (self.codec.decode_key)(record.key.unwrap_or_default())?;
         let mut rows = self.rows.borrow_mut();
         match record.value {
-            Some(bytes) => rows.insert(key, (self.store.value.decode(bytes)?, record.timestamp)),
+            Some(bytes) => rows.insert(key, (self.codec.value.decode(bytes)?, record.timestamp)),
             None => rows.remove(&key),
         };
         Ok(())
@@ -133,7 +156,7 @@ mod tests {
     type Row = (Vec<u8>, Option<Vec<u8>>, Timestamp);
 
     fn store() -> SortedStore<String, i64> {
-        SortedStore::new(StoreId(0), Store::new("sorted", Utf8, Be64))
+        SortedStore::new(StoreId(0), Store::new("sorted", Utf8, Be64).into())
     }
 
     fn put(store: &SortedStore<String, i64>, key: &str, value: Option<i64>, timestamp: Timestamp) {

@@ -3,6 +3,8 @@
 mod foreign;
 mod grouped;
 mod joins;
+mod moving;
+mod ranked;
 mod source;
 
 use std::collections::BTreeMap;

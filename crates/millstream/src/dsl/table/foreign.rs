@@ -127,8 +127,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
             timestamp: None,
             watermark: None,
         };
-        let foreign = Foreign { key: Rc::new(foreign_key), hash: RowHash::new(left.1) };
-        let foreign = Rc::new(foreign);
+        let foreign = Rc::new(Foreign { key: Box::new(foreign_key), hash: RowHash::new(left.1) });
         let asked = self.builder.graph.borrow_mut().repartition(&subscription.name);
         self.subscribe(left.0.clone(), foreign.clone(), left_join).write(&asked, &subscription, None);
         let answers = other.answer(name, &self.builder.source(&subscription, asked.clone()), right.clone());
@@ -274,7 +273,7 @@ impl<L: Hash + Eq + Clone + 'static, W: Clone + 'static> Table<L, W> {
         let mut graph = self.builder.graph.borrow_mut();
         let store: Store<Vec<u8>, Subscriber> = Store::new(format!("{name}-subscriptions"), Bytes, SubscriberSerde);
         let id = graph.store(&store.name);
-        let subscribers = SortedStore::new(id, store);
+        let subscribers = SortedStore::new(id, store.into());
         graph.set_store(id, subscribers.erased());
         let node = graph.node(NodeKind::Processor("foreign-answer"), &[subscriptions.node, self.node]);
         graph.connect(subscribers.store_id(), node);
@@ -370,9 +369,11 @@ enum Resolved<'a, L, R> {
 
 /// What the left table's rows say: the foreign key, and their values' hashes.
 struct Foreign<V, L> {
-    key: Rc<dyn Fn(&V) -> Option<L>>,
+    key: Box<ForeignKeyOf<V, L>>,
     hash: RowHash<V>,
 }
+
+type ForeignKeyOf<V, L> = dyn Fn(&V) -> Option<L>;
 
 /// The hash of a row's value as it is written.
 struct RowHash<V> {

@@ -12,9 +12,9 @@ use crate::topic::Topic;
 /// A table whose rows of one new key are together in one partition, ready to be aggregated: rows that change are taken out
 /// of the aggregate of their old key, and put into that of their new one.
 pub struct GroupedTable<L, W> {
-    pub(super) changes: Stream<L, Change<W>>,
+    pub(in crate::dsl) changes: Stream<L, Change<W>>,
     /// How keys and values are written.
-    pub(super) topic: Topic<L, W>,
+    pub(in crate::dsl) topic: Topic<L, W>,
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
