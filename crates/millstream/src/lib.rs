@@ -25,7 +25,8 @@ pub mod worker;
 /// What a topology is written with.
 pub mod prelude {
     pub use crate::dsl::{
-        Change, GlobalTable, GroupedStream, JoinStores, Stream, Table, TopologyBuilder, WindowedJoin, WindowedStream,
+        Change, GlobalTable, GroupedStream, JoinStores, PartialAggregates, PartialGroupedStream, Stream, Table,
+        TopologyBuilder, WindowedJoin, WindowedStream,
     };
     pub use crate::processor::{ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType};
     pub use crate::record::{Headers, Record, Timestamp};

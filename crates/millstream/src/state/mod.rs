@@ -8,6 +8,7 @@ mod global;
 mod join_rows;
 mod join_window;
 mod key_value;
+mod partial;
 mod rows;
 mod store;
 mod unjoined;
@@ -19,6 +20,7 @@ pub use window::WindowStore;
 
 pub(crate) use global::{GlobalRows, GlobalStore, GlobalStores, LoadGlobal};
 pub(crate) use join_window::JoinWindowStore;
+pub(crate) use partial::PartialRows;
 pub(crate) use unjoined::{JoinSide, Unjoined, UnjoinedStore};
 
 use crate::broker::{BrokerError, Message};

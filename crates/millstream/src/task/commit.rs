@@ -52,6 +52,9 @@ impl Task {
         for store in &self.graph.stores {
             store.store.commit(self.graph.clock.now());
         }
+        for store in &self.graph.transient {
+            store.commit(self.graph.clock.now());
+        }
         for input in &mut self.inputs {
             input.note_committed();
         }
@@ -62,6 +65,9 @@ impl Task {
     pub(crate) fn rollback(&mut self) -> Result<(), BrokerError> {
         for store in &self.graph.stores {
             store.store.rollback();
+        }
+        for store in &self.graph.transient {
+            store.rollback();
         }
         self.dirty = false;
         self.idle_since = None;

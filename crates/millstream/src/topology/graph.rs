@@ -33,6 +33,8 @@ pub(crate) struct Graph {
     pub(crate) punctuators: Vec<Punctuator>,
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) commit_hooks: Vec<CommitHook>,
+    /// State that is empty at each commit, with the nodes that use it.
+    pub(crate) transient: Vec<(NodeId, Rc<dyn StateStore>)>,
     /// The event time of the task that the graph is built for.
     pub(crate) clock: Clock,
     pub(crate) repartitions: Vec<Repartition>,
@@ -117,6 +119,7 @@ impl Graph {
             punctuators: Vec::new(),
             alarms: Vec::new(),
             commit_hooks: Vec::new(),
+            transient: Vec::new(),
             clock: Clock::default(),
             repartitions: Vec::new(),
             topics: Vec::new(),
@@ -164,11 +167,20 @@ impl Graph {
     }
 
     pub(crate) fn repartition(&mut self, name: &str) -> Arc<str> {
+        self.repartition_of(name, None)
+    }
+
+    /// A repartition topic of as many partitions.
+    pub(crate) fn repartition_of(&mut self, name: &str, partitions: Option<i32>) -> Arc<str> {
         let topic: Arc<str> = format!("{}-{name}-repartition", self.application_id).into();
         if self.repartitions.iter().any(|repartition| repartition.topic == topic) {
             self.errors.push(format!("two repartition topics are named {name}; each name is given once"));
         }
-        self.repartitions.push(Repartition { topic: topic.clone(), partitions: None });
+        if let Some(partitions) = partitions.filter(|partitions| *partitions < 1) {
+            self.errors
+                .push(format!("repartition topic {name} is to have {partitions} partitions; it needs at least 1"));
+        }
+        self.repartitions.push(Repartition { topic: topic.clone(), partitions });
         topic
     }
 
@@ -178,6 +190,11 @@ impl Graph {
         let changelog = self.topic(&format!("{}-{name}-changelog", self.application_id));
         self.stores.push(StoreEntry { name: name.clone(), changelog, nodes: Vec::new(), store: None });
         StoreId(self.stores.len() - 1)
+    }
+
+    /// Adds state that is empty at each commit: it needs no changelog, but is told of commits and rollbacks.
+    pub(crate) fn transient(&mut self, node: NodeId, store: Rc<dyn StateStore>) {
+        self.transient.push((node, store));
     }
 
     /// Adds a global table; gives its number.
