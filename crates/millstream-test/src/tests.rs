@@ -1,7 +1,10 @@
 //! What topologies do over time, restarts and errors.
 
+mod faults;
 mod global;
+mod grouping;
 mod join_windowed;
+mod stepped;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
