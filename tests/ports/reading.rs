@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use millstream::broker::{Broker, ErrorKind, Fetched, GroupEvent, PartitionReader, Position, TopicPartition};
+use millstream::broker::{Broker, Fetched, GroupEvent, PartitionReader, Position, TopicPartition};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 
 use crate::support::{
-    Bell, Got, address, assigned, assigned_from, assignment, broker, client, clusters, contents, got, read_to_end,
-    send, settings, settled_contents, short, topic, unique, until, write, writer,
+    Bell, Got, address, assigned, assigned_from, assignment, client, clusters, contents, got, read_to_end, send,
+    settings, settled_contents, short, topic, unique, until, write, writer,
 };
 
 #[test]

@@ -148,7 +148,12 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     }
 
     pub(super) fn repartition_topic(&self, topic: &Topic<K, V>) -> Arc<str> {
-        self.builder.graph.borrow_mut().repartition_of(&topic.name, topic.partitions)
+        let mut graph = self.builder.graph.borrow_mut();
+        let name = graph.repartition(&topic.name);
+        if let Some(partitions) = topic.partitions {
+            graph.set_partitions(&name, partitions);
+        }
+        name
     }
 
     /// The stream of what was written; `key_changed` if the partition does not follow from the key.

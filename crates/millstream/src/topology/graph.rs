@@ -167,21 +167,22 @@ impl Graph {
     }
 
     pub(crate) fn repartition(&mut self, name: &str) -> Arc<str> {
-        self.repartition_of(name, None)
-    }
-
-    /// A repartition topic of as many partitions.
-    pub(crate) fn repartition_of(&mut self, name: &str, partitions: Option<i32>) -> Arc<str> {
         let topic: Arc<str> = format!("{}-{name}-repartition", self.application_id).into();
         if self.repartitions.iter().any(|repartition| repartition.topic == topic) {
             self.errors.push(format!("two repartition topics are named {name}; each name is given once"));
         }
-        if let Some(partitions) = partitions.filter(|partitions| *partitions < 1) {
-            self.errors
-                .push(format!("repartition topic {name} is to have {partitions} partitions; it needs at least 1"));
-        }
-        self.repartitions.push(Repartition { topic: topic.clone(), partitions });
+        self.repartitions.push(Repartition { topic: topic.clone(), partitions: None });
         topic
+    }
+
+    /// Says how many partitions a repartition topic is to have.
+    pub(crate) fn set_partitions(&mut self, topic: &Arc<str>, partitions: i32) {
+        if partitions < 1 {
+            self.errors.push(format!("topic {topic} is to have {partitions} partitions; it needs at least 1"));
+        }
+        for repartition in self.repartitions.iter_mut().filter(|repartition| repartition.topic == *topic) {
+            repartition.partitions = Some(partitions);
+        }
     }
 
     /// Reserves a store's place; [`Graph::set_store`] fills it.
