@@ -371,3 +371,21 @@ fn null_keys_and_values_have_nothing_to_be_joined_by() {
     driver.pipe(&nullable, Some("b".to_string()), Some(4), 1000);
     assert_eq!(driver.entries(&results), [(None, Some("1 -".to_string()))]);
 }
+
+#[test]
+fn the_count_of_partitions_changes_nothing() {
+    let windows = Windows { before: 20, after: 5, grace: 0 };
+    let results = [1, 3, 12].map(|partitions| {
+        let mut driver = TopologyTestDriver::with_partitions(partitions, define(Kind::Inner, windows));
+        for n in 0..200 {
+            let topic = if n % 3 == 0 { left() } else { right() };
+            driver.pipe(&topic, format!("k{}", n * n % 11), n, n);
+        }
+        let mut results = driver.entries(&output());
+        results.sort();
+        results
+    });
+    assert!(results[0].len() > 50);
+    assert_eq!(results[0], results[1]);
+    assert_eq!(results[0], results[2]);
+}

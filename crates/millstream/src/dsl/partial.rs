@@ -29,7 +29,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     ///
     /// Each task aggregates what it gets until the next commit, and then sends one partial aggregate of each key on, by a
     /// second repartition topic; there they are merged. So the order of a key's records is lost, and the aggregation must
-    /// not depend on it.
+    /// not depend on it. Records with a null key are spread over all tasks, and merged as one key.
     ///
     /// ```
     /// # use millstream::prelude::*;
