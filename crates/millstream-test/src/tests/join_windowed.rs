@@ -115,7 +115,7 @@ fn naive(events: &[Event], kind: Kind, windows: Windows) -> Vec<(usize, Joined)>
                 && (-windows.before..=windows.after).contains(&difference)
                 && is_kept(m, m + 1)
                 && is_kept(m, n)
-                && !(is_outer(other) && over(other, n));
+                && (has_met[m] || !(is_outer(other) && over(other, n)));
             if meets {
                 (has_met[n], has_met[m]) = (true, true);
                 let text = format!("{l_number} {r_number}");

@@ -5,12 +5,12 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use joining::{Join, Outer};
+use joining::{Join, JoinBounds, Outer};
 
 use super::late::Late;
 use super::{Stream, TopologyBuilder};
 use crate::serde::Serde;
-use crate::state::{JoinSide, JoinWindowStore, StateStore, Store, StoreId, UnjoinedStore};
+use crate::state::{JoinWindowStore, StateStore, Store, StoreId, UnjoinedStore};
 use crate::topology::{NodeId, NodeKind};
 use crate::window::JoinWindows;
 
@@ -130,7 +130,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// As [`Stream::join_windowed`]; and a record of this stream that has met none of the other yields one result with
     /// `None`, once its window with the grace is over, with its own timestamp.
     ///
-    /// When its window is over, a record meets nothing any more; so it is joined or it is not, and never both. One whose
+    /// A record that has had such a result meets nothing any more; so it is joined or it is not, and never both. One whose
     /// window is over when it comes has its result at once, as has one with a null key.
     ///
     /// ```
@@ -223,14 +223,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
         let right = Rc::new(JoinWindowStore::new(right, windows.retention_ms(), clock));
         builder.graph.borrow_mut().set_store(left_id, left.clone());
         builder.graph.borrow_mut().set_store(right_id, right.clone());
-        let mirrored = windows.mirrored();
         let unjoined = (outer.left || outer.right).then(|| {
             let id = reserve(builder, &format!("{}-{unjoined_name}", stores.name).into(), node);
-            let over_at = move |side, timestamp| match side {
-                JoinSide::Left => windows.over_at(timestamp),
-                JoinSide::Right => mirrored.over_at(timestamp),
-            };
-            let store = Rc::new(UnjoinedStore::new(stores.key.clone(), over_at));
+            let bounds = JoinBounds { windows, left: left.clone(), right: right.clone() };
+            let store = Rc::new(UnjoinedStore::new(stores.key.clone(), bounds));
             builder.graph.borrow_mut().set_store(id, store.clone() as Rc<dyn StateStore>);
             store
         });

@@ -61,14 +61,14 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
         key: &K,
         from: Timestamp,
         to: Timestamp,
-        mut take: impl FnMut(&Rc<K>, Timestamp, &V) -> Result<(), E>,
+        mut take: impl FnMut(&Rc<K>, Timestamp, u32, &V) -> Result<(), E>,
     ) -> Result<(), E> {
         let Some((key, rows)) = self.by_key.get_key_value(key) else {
             return Ok(());
         };
         let first = rows.partition_point(|row| row.timestamp < from);
         let found = rows.range(first..).take_while(|row| row.timestamp <= to);
-        found.into_iter().try_for_each(|row| take(key, row.timestamp, &row.value))
+        found.into_iter().try_for_each(|row| take(key, row.timestamp, row.number, &row.value))
     }
 
     /// The records of that key and time from a number on.
@@ -171,7 +171,7 @@ mod tests {
 
     fn fetched(rows: &JoinRows<&'static str, i32>, key: &'static str, from: i64, to: i64) -> Vec<(i64, i32)> {
         let mut found = Vec::new();
-        let all: Result<(), ()> = rows.fetch(&key, from, to, |_, timestamp, value| {
+        let all: Result<(), ()> = rows.fetch(&key, from, to, |_, timestamp, _, value| {
             found.push((timestamp, *value));
             Ok(())
         });

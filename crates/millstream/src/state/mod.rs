@@ -21,7 +21,7 @@ pub use window::WindowStore;
 pub(crate) use global::{GlobalRows, GlobalStore, GlobalStores, LoadGlobal};
 pub(crate) use join_window::JoinWindowStore;
 pub(crate) use partial::PartialRows;
-pub(crate) use unjoined::{JoinSide, Unjoined, UnjoinedStore};
+pub(crate) use unjoined::{Bounds, JoinSide, Unjoined, UnjoinedStore};
 
 use crate::broker::{BrokerError, Message};
 use crate::record::Timestamp;

@@ -5,7 +5,7 @@ use crate::dsl::TopologyBuilder;
 use crate::dsl::late::Late;
 use crate::processor::{Context, ProcessError, PunctuationType, Tee};
 use crate::record::{Headers, Record, Timestamp};
-use crate::state::{JoinSide, JoinWindowStore, Unjoined, UnjoinedStore};
+use crate::state::{Bounds, JoinSide, JoinWindowStore, Unjoined, UnjoinedStore};
 use crate::topology::NodeId;
 use crate::window::JoinWindows;
 
@@ -14,6 +14,29 @@ use crate::window::JoinWindows;
 pub(super) struct Outer {
     pub(super) left: bool,
     pub(super) right: bool,
+}
+
+/// What a join says of its records' times.
+pub(super) struct JoinBounds<K, V, W> {
+    pub(super) windows: JoinWindows,
+    pub(super) left: Rc<JoinWindowStore<K, V>>,
+    pub(super) right: Rc<JoinWindowStore<K, W>>,
+}
+
+impl<K: Hash + Eq + 'static, V: 'static, W: 'static> Bounds for JoinBounds<K, V, W> {
+    fn over_at(&self, side: JoinSide, timestamp: Timestamp) -> Timestamp {
+        match side {
+            JoinSide::Left => self.windows.over_at(timestamp),
+            JoinSide::Right => self.windows.mirrored().over_at(timestamp),
+        }
+    }
+
+    fn expired_before(&self, side: JoinSide, stream_time: Timestamp) -> Timestamp {
+        match side {
+            JoinSide::Left => self.left.expired_before(stream_time),
+            JoinSide::Right => self.right.expired_before(stream_time),
+        }
+    }
 }
 
 /// A windowed join at work.
@@ -98,14 +121,14 @@ where
         }
         self.tell_unjoined(context, now)?;
         let mut is_joined = false;
-        side.other.fetch(&key, side.windows.around(timestamp), |other_key, other_time, other| {
+        side.other.fetch(&key, side.windows.around(timestamp), |other_key, other_time, number, other| {
             if side.other_outer
                 && let Some(unjoined) = &self.unjoined
             {
-                if unjoined.over_at(side.other_side, other_time) <= now {
+                let met = Unjoined { timestamp: other_time, side: side.other_side, key: other_key.clone() };
+                if !unjoined.join(met, number) {
                     return Ok(());
                 }
-                unjoined.joined(Unjoined { timestamp: other_time, side: side.other_side, key: other_key.clone() });
             }
             is_joined = true;
             match join(&value, Some(other)) {
@@ -125,10 +148,11 @@ where
             return late.push(context, Record { key, value, timestamp, headers });
         }
         let (key, number) = side.this.put(key, value, timestamp);
-        if over.is_none()
-            && let Some(unjoined) = waiting
-        {
-            unjoined.wait(Unjoined { timestamp, side: side.side, key }, number);
+        let unjoined = Unjoined { timestamp, side: side.side, key };
+        match (waiting, over) {
+            (_, Some(store)) => store.told(unjoined, number),
+            (Some(store), None) => store.wait(unjoined, number),
+            (None, None) => {}
         }
         Ok(())
     }
