@@ -69,12 +69,19 @@ struct Queues<K> {
     waiting: Queue<K>,
     /// Those that were told of, by their time: right, left.
     told: [Queue<K>; 2],
-    /// What was taken out since the last commit, of which queue.
-    taken: Vec<(Option<JoinSide>, (Timestamp, u64), Unjoined<K>)>,
+    /// What was taken out since the last commit.
+    taken: Vec<Taken<K>>,
     next: u64,
 }
 
 type Queue<K> = BTreeMap<(Timestamp, u64), Unjoined<K>>;
+
+/// An entry of a queue that was taken out, and of which.
+struct Taken<K> {
+    told: Option<JoinSide>,
+    at: (Timestamp, u64),
+    unjoined: Unjoined<K>,
+}
 
 impl<K> Queues<K> {
     /// The queue of those that wait, or of those of a side that were told of.
@@ -95,7 +102,7 @@ impl<K> Queues<K> {
     fn take(&mut self, told: Option<JoinSide>, until: Timestamp) -> Option<Unjoined<K>> {
         let entry = self.queue(told).first_entry().filter(|entry| entry.key().0 <= until)?;
         let (at, unjoined) = entry.remove_entry();
-        self.taken.push((told, at, unjoined.clone()));
+        self.taken.push(Taken { told, at, unjoined: unjoined.clone() });
         Some(unjoined)
     }
 }
@@ -218,7 +225,7 @@ impl<K: Hash + Eq + 'static> StateStore for UnjoinedStore<K> {
     fn rollback(&self) {
         self.rows.borrow_mut().rollback();
         let mut queues = self.queues.borrow_mut();
-        for (told, at, unjoined) in std::mem::take(&mut queues.taken) {
+        for Taken { told, at, unjoined } in std::mem::take(&mut queues.taken) {
             queues.queue(told).insert(at, unjoined);
         }
     }
