@@ -1,8 +1,10 @@
 //! Groupings: a hot key over eight partitions, by key and by partial key; and aborts in between.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use millstream::prelude::*;
+use millstream::topology::{Define, Topology};
 
 use super::faults::Faults;
 use super::stepped::Stepped;
@@ -64,7 +66,8 @@ fn expected() -> BTreeMap<String, i64> {
 
 #[test]
 fn partial_keys_take_the_skew_away() {
-    let spread: Topic<String, String> = Topic::new("test-spread-repartition", Utf8, Utf8);
+    // Watermarks lie among the records, with null keys.
+    let spread: Topic<Option<String>, String> = Topic::new("test-spread-repartition", Nullable(Utf8), Utf8);
     let most = |define: Box<dyn Fn(&TopologyBuilder) + Send + Sync>| {
         let mut stepped = Stepped::new(PARTITIONS as i32, define);
         stepped.write(&input(), words());
@@ -80,13 +83,15 @@ fn partial_keys_take_the_skew_away() {
     let even = RECORDS as usize / PARTITIONS;
     assert!(by_key > even * 8 / 5, "by key the fullest partition has {by_key}, an even share is {even}");
     assert!(by_partial_key < even * 5 / 4, "by partial key the fullest partition has {by_partial_key}");
-    let parts: Topic<String, i64> = Topic::new("test-parts-repartition", Utf8, Be64);
+    let parts: Topic<Option<String>, i64> = Topic::new("test-parts-repartition", Nullable(Utf8), Be64);
     let parts = stepped.counts(&parts, PARTITIONS).iter().sum::<usize>();
     assert!(parts < RECORDS as usize / 4, "{parts} parts are merged");
     let placed = stepped.results(&spread);
     let mut partitions_of: BTreeMap<&str, BTreeSet<i32>> = BTreeMap::new();
-    for record in &placed {
-        partitions_of.entry(&record.record.key).or_default().insert(record.partition);
+    for placed in &placed {
+        if let Some(word) = &placed.record.key {
+            partitions_of.entry(word).or_default().insert(placed.partition);
+        }
     }
     assert_eq!(partitions_of["word 0"].len(), 2);
     assert!(partitions_of.values().all(|partitions| partitions.len() <= 2), "{partitions_of:?}");
@@ -104,4 +109,33 @@ fn parts_are_neither_lost_nor_doubled_by_aborts() {
     let aborts = aborts + stepped.run(3);
     assert_eq!(aborts, 25);
     assert_eq!(last_counts(&stepped), expected());
+}
+
+fn error_of(define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> String {
+    let define: Define = Arc::new(define);
+    Topology::build("test", &define).unwrap_err().to_string()
+}
+
+#[test]
+fn what_does_not_bring_a_key_together_is_not_grouped_by_it() {
+    type Spread = fn(&Stream<u64, String>, Topic<u64, String>) -> Stream<u64, String>;
+    let spreads: [Spread; 3] = [
+        |stream, topic| stream.shuffle(topic),
+        |stream, topic| stream.broadcast(topic),
+        |stream, topic| stream.direct(topic, |_, _, _| 0),
+    ];
+    for spread in spreads {
+        let error = error_of(move |b| {
+            spread(&b.stream(&input()), Topic::new("spread", Be64, Utf8)).group_by_key();
+        });
+        assert!(error.contains("group_by_key() after source-test-spread-repartition"), "{error}");
+    }
+}
+
+#[test]
+fn a_topic_without_partitions_is_an_error() {
+    let error = error_of(|b| {
+        b.stream(&input()).repartition(Topic::new("none", Be64, Utf8).partitions(0));
+    });
+    assert!(error.contains("test-none-repartition is to have 0 partitions"), "{error}");
 }

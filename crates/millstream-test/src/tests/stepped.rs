@@ -78,11 +78,11 @@ impl Stepped {
         read_all(&*self.broker, topic, Duration::ZERO).unwrap()
     }
 
-    /// How many records each partition of a topic has.
+    /// How many records with a value each partition of a topic has.
     pub(super) fn counts<K: 'static, V: 'static>(&self, topic: &Topic<K, V>, partitions: usize) -> Vec<usize> {
         let mut counts = vec![0; partitions];
-        for record in self.results(topic) {
-            counts[record.partition as usize] += 1;
+        for placed in self.results(topic) {
+            counts[placed.partition as usize] += usize::from(placed.record.value.is_some());
         }
         counts
     }
