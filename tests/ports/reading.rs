@@ -3,12 +3,12 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use millstream::broker::{Broker, ErrorKind, Fetched, GroupEvent, PartitionReader, Position, TopicPartition};
+use millstream::broker::{Broker, Fetched, GroupEvent, PartitionReader, Position, TopicPartition};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 
 use crate::support::{
-    Bell, Got, address, assigned, assigned_from, assignment, broker, client, clusters, contents, got, read_to_end,
-    send, settings, settled_contents, short, topic, unique, until, write, writer,
+    Bell, Got, address, assigned, assigned_from, assignment, client, clusters, contents, got, read_to_end, send,
+    settings, settled_contents, short, topic, unique, until, write, writer,
 };
 
 #[test]
@@ -223,23 +223,26 @@ fn a_reader_that_waits_is_woken_every_time() {
 }
 
 #[test]
-fn a_partition_has_one_reader_outside_of_the_group_at_a_time() {
-    let Some(address) = address() else { return };
-    let broker = broker(&address);
-    let topic = topic(&broker, 2);
-    write(&broker, &topic, &["a", "b"]);
-    let partition = TopicPartition::new(topic.as_str(), 0);
-    let bell = Bell::default();
-    for _ in 0..20 {
-        let mut reader = broker.reader(assignment(&partition, Position::Beginning, &bell)).unwrap();
-        let error = broker.reader(assignment(&partition, Position::End, &bell)).err().unwrap();
-        assert_eq!(error.kind, ErrorKind::Retry);
-        assert!(error.message.contains(&partition.to_string()), "{error}");
-        let other = TopicPartition::new(topic.as_str(), 1);
-        let mut other = broker.reader(assignment(&other, Position::Beginning, &bell)).unwrap();
-        assert_eq!(read_to_end(&mut *reader), [got(0, "a"), got(1, "b"), Got::End(2)]);
-        assert_eq!(read_to_end(&mut *other), [Got::End(0)]);
-        reader.seek(Position::Offset(1)).unwrap();
-        assert_eq!(read_to_end(&mut *reader), [got(1, "b"), Got::End(2)]);
+fn a_partition_may_have_several_readers_outside_of_the_group() {
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 2);
+        write(&*broker, &topic, &["a", "b"]);
+        let partition = TopicPartition::new(topic.as_str(), 0);
+        let bell = Bell::default();
+        let open =
+            |partition: &TopicPartition| broker.reader(assignment(partition, Position::Beginning, &bell)).unwrap();
+        for _ in 0..20 {
+            let mut readers = [open(&partition), open(&partition)];
+            let mut other = open(&TopicPartition::new(topic.as_str(), 1));
+            for reader in &mut readers {
+                assert_eq!(read_to_end(&mut **reader), [got(0, "a"), got(1, "b"), Got::End(2)]);
+            }
+            assert_eq!(read_to_end(&mut *other), [Got::End(0)]);
+            let [mut first, second] = readers;
+            drop(second);
+            first.seek(Position::Offset(1)).unwrap();
+            assert_eq!(read_to_end(&mut *first), [got(1, "b"), Got::End(2)]);
+        }
     }
 }

@@ -26,8 +26,9 @@ struct Clients {
     settings: Arc<KafkaSettings>,
     metadata: Arc<MetadataClient>,
     admin: AdminClient,
-    /// Made by the first reader outside of the group.
-    restore: Mutex<Option<Arc<Restore>>>,
+    /// The first is made by the first reader outside of the group; one more whenever each has a reader of the same
+    /// partition already, as when several workers read a global table.
+    restores: Mutex<Vec<Arc<Restore>>>,
 }
 
 impl KafkaBroker {
@@ -38,7 +39,7 @@ impl KafkaBroker {
         settings.check()?;
         let metadata = Arc::new(MetadataClient::new(&settings)?);
         let admin = AdminClient::new(&settings, metadata.clone())?;
-        let clients = Arc::new(Clients { settings: Arc::new(settings), metadata, admin, restore: Mutex::new(None) });
+        let clients = Arc::new(Clients { settings: Arc::new(settings), metadata, admin, restores: Mutex::default() });
         let served = Arc::downgrade(&clients);
         std::thread::Builder::new().name("kafka-reports".into()).spawn(move || serve_reports(&served)).map_err(
             |error| {
@@ -61,8 +62,8 @@ impl KafkaBroker {
 fn serve_reports(clients: &Weak<Clients>) {
     while let Some(clients) = clients.upgrade() {
         clients.metadata.serve_reports(REPORTS_TURN);
-        let restore = clients.restore.lock().unwrap().clone();
-        if let Some(restore) = restore {
+        let restores = clients.restores.lock().unwrap().clone();
+        for restore in restores {
             restore.serve_reports(REPORTS_TURN);
         }
     }
@@ -96,10 +97,14 @@ impl Broker for KafkaBroker {
 
     fn reader(&self, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
         let restore = {
-            let mut restore = self.clients.restore.lock().unwrap();
-            match &*restore {
+            let mut restores = self.clients.restores.lock().unwrap();
+            match restores.iter().find(|restore| !restore.reads(&assignment.partition)) {
                 Some(restore) => restore.clone(),
-                None => restore.insert(Arc::new(Restore::new(&self.clients.settings)?)).clone(),
+                None => {
+                    let restore = Arc::new(Restore::new(&self.clients.settings)?);
+                    restores.push(restore.clone());
+                    restore
+                }
             }
         };
         restore.reader(assignment)

@@ -13,7 +13,8 @@ use crate::reader::{KafkaReader, Slot};
 use crate::settings::KafkaSettings;
 use crate::start;
 
-/// Reads outside of the group: one consumer for all readers of a broker, which never subscribes and never commits.
+/// Reads outside of the group: one consumer for many readers, of different partitions, which never subscribes and never
+/// commits.
 pub(crate) struct Restore {
     consumer: Arc<KafkaConsumer>,
     read: Mutex<HashSet<TopicPartition>>,
@@ -34,6 +35,11 @@ impl Restore {
     /// Serves log lines and errors of the consumer for that long.
     pub(crate) fn serve_reports(&self, time: Duration) {
         self.consumer.poll(time);
+    }
+
+    /// Whether it has a reader of this partition.
+    pub(crate) fn reads(&self, partition: &TopicPartition) -> bool {
+        self.read.lock().unwrap().contains(partition)
     }
 
     /// A reader of one more partition; a partition has one reader at a time.

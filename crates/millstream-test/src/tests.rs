@@ -3,8 +3,11 @@
 mod calls;
 mod cogroup;
 mod deduplicate;
+mod faults;
 mod global;
+mod grouping;
 mod join_windowed;
+mod stepped;
 mod tables;
 mod windowed;
 mod windowed_state;

@@ -29,8 +29,8 @@ pub mod worker;
 pub mod prelude {
     pub use crate::calls::{AsyncOptions, CallOrder, Retry};
     pub use crate::dsl::{
-        Bound, Change, CogroupedStream, Emit, GlobalTable, GroupedStream, GroupedTable, JoinStores, Stream, Suppressed,
-        Table, TopologyBuilder, WindowedJoin, WindowedStream,
+        Bound, Change, CogroupedStream, Emit, GlobalTable, GroupedStream, GroupedTable, JoinStores, PartialAggregates,
+        PartialGroupedStream, Stream, Suppressed, Table, TopologyBuilder, WindowedJoin, WindowedStream,
     };
     pub use crate::processor::{ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType};
     pub use crate::record::{Headers, Record, Timestamp};

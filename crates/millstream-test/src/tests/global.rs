@@ -1,16 +1,11 @@
 //! Global tables: whole before any task runs, on every worker, and kept up to date.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use millstream::broker::{Broker, CleanupPolicy, NewTopic, Waker};
-use millstream::client::{RecordWriter, read_all};
 use millstream::prelude::*;
 use millstream::topology::{Define, Topology};
-use millstream::worker::{Application, Instance, Options, Worker};
-use millstream_memory::{ClientSettings, MemoryBroker};
 
+use super::stepped::Stepped;
 use crate::TopologyTestDriver;
 
 fn names() -> Topic<i64, String> {
@@ -66,51 +61,16 @@ fn a_record_without_key_is_skipped() {
 #[test]
 fn a_table_is_whole_on_every_worker_before_any_record_is_joined() {
     const COUNT: i64 = 40_000;
-    let cluster = MemoryBroker::new();
-    let broker = cluster.client(ClientSettings::new("test"));
-    create(&*broker, &["names", "sales", "named"], 6);
-    let mut writer = RecordWriter::new(&*broker).unwrap();
-    for n in 0..COUNT {
-        writer.send(&names(), &Record::new(n, Some(format!("name {n}")), 0)).unwrap();
-        let of = COUNT - 1 - n;
-        writer.send(&sales(), &Record::new(format!("sale {of}"), Some(of), 0)).unwrap();
-    }
-    writer.flush().unwrap();
-
-    let define: Define = Arc::new(define);
-    let application = Application::new(Options::new("test", "one"), define).unwrap();
-    let plan = application.plan(&*broker).unwrap();
-    application.create_topics(&*broker, &plan).unwrap();
-    let waker: Waker = Arc::new(|| ());
-    let (mut instance, seeds) = Instance::start(application, broker.clone(), vec![waker; 3]).unwrap();
-    let mut workers: Vec<Worker> = seeds.into_iter().map(Worker::from).collect();
-    for now in 0..10_000 {
-        instance.step(Duration::ZERO);
-        for worker in &mut workers {
-            worker.step(now);
-        }
-        assert_eq!(instance.failure(), None);
-        if now > 10 && instance.is_drained(&*broker).unwrap() {
-            break;
-        }
-    }
-    let results = read_all(&*broker, &named(), Duration::ZERO).unwrap();
+    let mut stepped = Stepped::new(6, define);
+    stepped.write(&names(), (0..COUNT).map(|n| Record::new(n, format!("name {n}"), 0)));
+    stepped.write(&sales(), (0..COUNT).rev().map(|n| Record::new(format!("sale {n}"), n, 0)));
+    stepped.run(3);
+    let results = stepped.results(&named());
     assert_eq!(results.len(), COUNT as usize);
     for result in results {
         let (key, name) = (result.record.key, result.record.value.unwrap());
         assert_eq!(key.replace("sale", "name"), name);
     }
-}
-
-fn create(broker: &dyn Broker, names: &[&str], partitions: i32) {
-    let topics = names.iter().map(|name| NewTopic {
-        name: (*name).to_owned(),
-        partitions,
-        replication_factor: None,
-        cleanup_policy: CleanupPolicy::Delete,
-        config: BTreeMap::new(),
-    });
-    broker.create(&topics.collect::<Vec<_>>()).unwrap();
 }
 
 #[test]

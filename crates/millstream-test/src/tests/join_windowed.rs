@@ -1,12 +1,14 @@
 //! Windowed joins of two streams: against a naive join, over restarts, and with tasks of several partitions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use millstream::prelude::*;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 
+use super::faults::Faults;
+use super::stepped::Stepped;
 use crate::TopologyTestDriver;
 
 fn left() -> Topic<String, i64> {
@@ -47,6 +49,10 @@ impl Windows {
 }
 
 fn define(kind: Kind, windows: Windows) -> impl Fn(&TopologyBuilder) + Send + Sync + 'static {
+    define_with(kind, windows, Faults::never())
+}
+
+fn define_with(kind: Kind, windows: Windows, faults: Faults) -> impl Fn(&TopologyBuilder) + Send + Sync + 'static {
     let ms = |ms: i64| Duration::from_millis(ms as u64);
     let windows = JoinWindows::of_time_difference(Duration::ZERO)
         .before(ms(windows.before))
@@ -60,7 +66,7 @@ fn define(kind: Kind, windows: Windows) -> impl Fn(&TopologyBuilder) + Send + Sy
             Kind::Left => left.left_join_windowed(&right, windows, stores, |l, r| text(Some(l), r)),
             Kind::Outer => left.outer_join_windowed(&right, windows, stores, text),
         };
-        joined.to(&output());
+        faults.on("fault", &joined).to(&output());
         joined.late().to(&late());
         joined.other_late().to(&late());
     }
@@ -109,7 +115,7 @@ fn naive(events: &[Event], kind: Kind, windows: Windows) -> Vec<(usize, Joined)>
                 && (-windows.before..=windows.after).contains(&difference)
                 && is_kept(m, m + 1)
                 && is_kept(m, n)
-                && !(is_outer(other) && over(other, n));
+                && (has_met[m] || !(is_outer(other) && over(other, n)));
             if meets {
                 (has_met[n], has_met[m]) = (true, true);
                 let text = format!("{l_number} {r_number}");
@@ -192,6 +198,53 @@ proptest! {
         restarts in prop::collection::vec(0..60_usize, 0..3),
     ) {
         check(&events, kind, windows, &restarts)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 50, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// All is there before it is joined, in two runs; every few results a worker goes back to its last commit.
+    #[test]
+    fn aborts_neither_lose_nor_double_results(
+        events in events(),
+        kind in kinds(),
+        windows in windows(),
+        every in 1..12_u64,
+    ) {
+        let mut stepped = Stepped::new(1, define_with(kind, windows, Faults::every(every, 5)));
+        let (first, second) = events.split_at(events.len() / 2);
+        let mut order = Vec::new();
+        for half in [first, second] {
+            let numbered = by_timestamp(half, order.len());
+            for (topic, is_left) in [(left(), true), (right(), false)] {
+                let half = half.iter().filter(|event| event.is_left == is_left);
+                let value = |event: &Event| numbered.iter().find(|(e, _)| std::ptr::eq(*e, event)).unwrap().1 as i64;
+                stepped.write(&topic, half.map(|event| Record::new(key_of(event), value(event), event.timestamp)));
+            }
+            order.extend(numbered.iter().map(|(event, _)| **event));
+            stepped.run(1);
+        }
+        let mut expected: Vec<Joined> = naive(&order, kind, windows).into_iter().map(|(_, result)| result).collect();
+        let results = stepped.results(&output()).into_iter().map(|placed| placed.record);
+        let mut results: Vec<Joined> = results.map(|r| (r.key, r.value.unwrap(), r.timestamp)).collect();
+        expected.sort();
+        results.sort();
+        prop_assert_eq!(results, expected);
+    }
+}
+
+/// The order in which a task takes records that lie in its two inputs, each with its number in it: the older of both
+/// heads first, left if they are alike.
+fn by_timestamp(events: &[Event], mut number: usize) -> Vec<(&Event, usize)> {
+    let (mut left, mut right): (VecDeque<&Event>, VecDeque<&Event>) = events.iter().partition(|event| event.is_left);
+    let mut order = Vec::new();
+    loop {
+        let head = |events: &VecDeque<&Event>| events.front().map_or(i64::MAX, |event| event.timestamp);
+        let next = if head(&left) <= head(&right) { left.pop_front() } else { right.pop_front() };
+        let Some(next) = next else { return order };
+        order.push((next, number));
+        number += 1;
     }
 }
 
@@ -317,4 +370,22 @@ fn null_keys_and_values_have_nothing_to_be_joined_by() {
     driver.pipe(&other, Some("a".to_string()), 3, 0);
     driver.pipe(&nullable, Some("b".to_string()), Some(4), 1000);
     assert_eq!(driver.entries(&results), [(None, Some("1 -".to_string()))]);
+}
+
+#[test]
+fn the_count_of_partitions_changes_nothing() {
+    let windows = Windows { before: 20, after: 5, grace: 0 };
+    let results = [1, 3, 12].map(|partitions| {
+        let mut driver = TopologyTestDriver::with_partitions(partitions, define(Kind::Inner, windows));
+        for n in 0..200 {
+            let topic = if n % 3 == 0 { left() } else { right() };
+            driver.pipe(&topic, format!("k{}", n * n % 11), n, n);
+        }
+        let mut results = driver.entries(&output());
+        results.sort();
+        results
+    });
+    assert!(results[0].len() > 50);
+    assert_eq!(results[0], results[1]);
+    assert_eq!(results[0], results[2]);
 }

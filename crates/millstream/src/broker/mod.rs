@@ -149,7 +149,8 @@ pub trait Broker: Send + Sync {
     /// Joins the consumer group for `topics`. Records are read `read_committed`.
     fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError>;
 
-    /// Reads one partition outside of the group, `read_committed`; dropping the reader ends it.
+    /// Reads one partition outside of the group, `read_committed`; dropping the reader ends it. A partition may have
+    /// several such readers.
     fn reader(&self, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError>;
 
     /// A producer outside of any group and of any transaction, for who loads input: it commits records alone, and

@@ -87,7 +87,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// assert_eq!(driver.entries(&output), [("a".to_string(), Some("a".to_string()))]);
     /// ```
     pub fn repartition(&self, topic: Topic<K, V>) -> Stream<K, V> {
-        let name = self.builder.graph.borrow_mut().repartition(&topic.name);
+        let name = self.repartition_topic(&topic);
         self.write(&name, &topic, None);
         self.builder.source(&topic, name)
     }

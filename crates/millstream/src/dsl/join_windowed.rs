@@ -1,14 +1,16 @@
+mod joining;
+
 use std::hash::Hash;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use joining::{Join, JoinBounds, Outer};
+
 use super::late::Late;
 use super::{Stream, TopologyBuilder};
-use crate::processor::{Context, ProcessError, PunctuationType, Tee};
-use crate::record::{Headers, Record, Timestamp};
 use crate::serde::Serde;
-use crate::state::{JoinSide, JoinWindowStore, StateStore, Store, StoreId, Unjoined, UnjoinedStore};
+use crate::state::{JoinWindowStore, StateStore, Store, StoreId, UnjoinedStore};
 use crate::topology::{NodeId, NodeKind};
 use crate::window::JoinWindows;
 
@@ -47,7 +49,26 @@ pub struct WindowedJoin<K, V, W, R> {
 }
 
 impl<K: Clone + 'static, V: Clone + 'static, W: Clone + 'static, R> WindowedJoin<K, V, W, R> {
-    /// The late records of the stream whose method was called, as they were. See [`Stream::join_windowed`].
+    /// The late records of the stream whose method was called, as they were.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # use std::time::Duration;
+    /// # let (orders, payments) = (Topic::<_, i64>::new("orders", Utf8, Be64), Topic::<_, i64>::new("payments", Utf8, Be64));
+    /// # let late = Topic::<_, i64>::new("late", Utf8, Be64);
+    /// # let (o, p, l) = (orders.clone(), payments.clone(), late.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let windows = JoinWindows::of_time_difference(Duration::from_millis(10));
+    ///     let stores = JoinStores::new("paid", Utf8, Be64, Be64);
+    ///     let joined = b.stream(&o).join_windowed(&b.stream(&p), windows, stores, |order, paid| order - paid);
+    ///     joined.late().to(&l)
+    /// });
+    /// for (value, timestamp) in [(1, 100), (2, 81), (3, 80)] {
+    ///     driver.pipe(&orders, "a".to_string(), value, timestamp);
+    /// }
+    /// assert_eq!(driver.values(&late), [3]);
+    /// ```
     pub fn late(&self) -> Stream<K, V> {
         self.late.stream(&self.results.builder, false)
     }
@@ -64,13 +85,6 @@ impl<K, V, W, R> Deref for WindowedJoin<K, V, W, R> {
     fn deref(&self) -> &Stream<K, R> {
         &self.results
     }
-}
-
-/// Which unjoined records of a join yield a result.
-#[derive(Clone, Copy)]
-struct Outer {
-    left: bool,
-    right: bool,
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
@@ -116,7 +130,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// As [`Stream::join_windowed`]; and a record of this stream that has met none of the other yields one result with
     /// `None`, once its window with the grace is over, with its own timestamp.
     ///
-    /// When its window is over, a record meets nothing any more; so it is joined or it is not, and never both. One whose
+    /// A record that has had such a result meets nothing any more; so it is joined or it is not, and never both. One whose
     /// window is over when it comes has its result at once, as has one with a null key.
     ///
     /// ```
@@ -209,14 +223,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
         let right = Rc::new(JoinWindowStore::new(right, windows.retention_ms(), clock));
         builder.graph.borrow_mut().set_store(left_id, left.clone());
         builder.graph.borrow_mut().set_store(right_id, right.clone());
-        let mirrored = windows.mirrored();
         let unjoined = (outer.left || outer.right).then(|| {
             let id = reserve(builder, &format!("{}-{unjoined_name}", stores.name).into(), node);
-            let over_at = move |side, timestamp| match side {
-                JoinSide::Left => windows.over_at(timestamp),
-                JoinSide::Right => mirrored.over_at(timestamp),
-            };
-            let store = Rc::new(UnjoinedStore::new(stores.key.clone(), over_at));
+            let bounds = JoinBounds { windows, left: left.clone(), right: right.clone() };
+            let store = Rc::new(UnjoinedStore::new(stores.key.clone(), bounds));
             builder.graph.borrow_mut().set_store(id, store.clone() as Rc<dyn StateStore>);
             store
         });
@@ -237,171 +247,4 @@ fn reserve(builder: &TopologyBuilder, name: &Arc<str>, node: NodeId) -> StoreId 
     let id = graph.store(name);
     graph.connect(id, node);
     id
-}
-
-/// A windowed join at work.
-struct Join<K, V, W, R, J> {
-    left: Rc<JoinWindowStore<K, V>>,
-    right: Rc<JoinWindowStore<K, W>>,
-    /// Of a left or outer join.
-    unjoined: Option<Rc<UnjoinedStore<K>>>,
-    windows: JoinWindows,
-    outer: Outer,
-    joiner: J,
-    children: Tee<K, R>,
-}
-
-impl<K, V, W, R, J> Join<K, V, W, R, J>
-where
-    K: Hash + Eq + Clone + 'static,
-    V: Clone + 'static,
-    W: Clone + 'static,
-    R: Clone + 'static,
-    J: Fn(Option<&V>, Option<&W>) -> Option<R> + 'static,
-{
-    fn take_left(
-        &self,
-        context: &mut Context<'_>,
-        record: Record<K, V>,
-        late: &Late<K, V>,
-    ) -> Result<(), ProcessError> {
-        let side = Side {
-            this: &*self.left,
-            other: &*self.right,
-            side: JoinSide::Left,
-            windows: self.windows,
-            outer: self.outer.left,
-            other_side: JoinSide::Right,
-            other_outer: self.outer.right,
-        };
-        self.take(context, record, side, late, |this, other| (self.joiner)(Some(this), other))
-    }
-
-    fn take_right(
-        &self,
-        context: &mut Context<'_>,
-        record: Record<K, W>,
-        late: &Late<K, W>,
-    ) -> Result<(), ProcessError> {
-        let side = Side {
-            this: &*self.right,
-            other: &*self.left,
-            side: JoinSide::Right,
-            windows: self.windows.mirrored(),
-            outer: self.outer.right,
-            other_side: JoinSide::Left,
-            other_outer: self.outer.left,
-        };
-        self.take(context, record, side, late, |this, other| (self.joiner)(other, Some(this)))
-    }
-
-    /// Takes a record of one stream: tells of unjoined ones whose windows are over, joins it with what is here of the other
-    /// stream, and keeps it.
-    fn take<T: Clone + 'static, U: Clone + 'static>(
-        &self,
-        context: &mut Context<'_>,
-        record: Record<K, T>,
-        side: Side<'_, K, T, U>,
-        late: &Late<K, T>,
-        join: impl Fn(&T, Option<&U>) -> Option<R>,
-    ) -> Result<(), ProcessError> {
-        let now = context.stream_time();
-        let Record { key, value, timestamp, headers } = record;
-        let result =
-            |value, key: &K, timestamp| Record { key: key.clone(), value, timestamp, headers: headers.clone() };
-        match side.this.is_null(&key, &value) {
-            (false, false) => {}
-            (true, false) if side.outer => {
-                return match join(&value, None) {
-                    Some(value) => self.children.push(context, Record { key, value, timestamp, headers }),
-                    None => Ok(()),
-                };
-            }
-            _ => return Ok(()),
-        }
-        self.tell_unjoined(context, now)?;
-        let mut is_joined = false;
-        side.other.fetch(&key, side.windows.around(timestamp), |other_key, other_time, other| {
-            if side.other_outer
-                && let Some(unjoined) = &self.unjoined
-            {
-                if unjoined.over_at(side.other_side, other_time) <= now {
-                    return Ok(());
-                }
-                unjoined.joined(Unjoined { timestamp: other_time, side: side.other_side, key: other_key.clone() });
-            }
-            is_joined = true;
-            match join(&value, Some(other)) {
-                Some(value) => self.children.push(context, result(value, &key, timestamp.max(other_time))),
-                None => Ok(()),
-            }
-        })?;
-        let is_late = side.this.is_late(timestamp);
-        let waiting = self.unjoined.as_ref().filter(|_| side.outer && !is_joined);
-        let over = waiting.filter(|unjoined| is_late || unjoined.over_at(side.side, timestamp) <= now);
-        if over.is_some()
-            && let Some(value) = join(&value, None)
-        {
-            self.children.push(context, result(value, &key, timestamp))?;
-        }
-        if is_late {
-            return late.push(context, Record { key, value, timestamp, headers });
-        }
-        let (key, number) = side.this.put(key, value, timestamp);
-        if over.is_none()
-            && let Some(unjoined) = waiting
-        {
-            unjoined.wait(Unjoined { timestamp, side: side.side, key }, number);
-        }
-        Ok(())
-    }
-
-    /// Pushes the results of unjoined records whose windows are over.
-    fn tell_unjoined(&self, context: &mut Context<'_>, now: Timestamp) -> Result<(), ProcessError> {
-        let Some(unjoined) = self.unjoined.as_ref().filter(|unjoined| unjoined.due() <= now) else {
-            return Ok(());
-        };
-        for (Unjoined { timestamp, side, key }, number) in unjoined.take_due(now)? {
-            let mut push = |value: Option<R>| {
-                let Some(value) = value else { return Ok(()) };
-                self.children
-                    .push(context, Record { key: (*key).clone(), value, timestamp, headers: Headers::default() })
-            };
-            match side {
-                JoinSide::Left => {
-                    self.left.duplicates(&key, timestamp, number, |left| push((self.joiner)(Some(left), None)))?;
-                }
-                JoinSide::Right => {
-                    self.right.duplicates(&key, timestamp, number, |right| push((self.joiner)(None, Some(right))))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Has the task call when time has come for unjoined records, whether a record of these streams comes or not.
-    fn tell_unjoined_in_time(self: &Rc<Self>, builder: &TopologyBuilder, node: NodeId) {
-        let mut graph = builder.graph.borrow_mut();
-        let Some(unjoined) = self.unjoined.clone() else {
-            graph.uses_time(node, 0);
-            return;
-        };
-        let (before, after) = (self.windows.before_ms(), self.windows.after_ms());
-        graph.uses_time(node, before.max(after).saturating_add(self.windows.grace_ms()));
-        let join = self.clone();
-        let call = move |context: &mut Context<'_>, time| join.tell_unjoined(context, time);
-        graph.alarm(node, PunctuationType::StreamTime, move || unjoined.due(), call);
-    }
-}
-
-/// One stream of a join, as the record that comes from it sees it.
-struct Side<'a, K, T, U> {
-    this: &'a JoinWindowStore<K, T>,
-    other: &'a JoinWindowStore<K, U>,
-    side: JoinSide,
-    windows: JoinWindows,
-    /// Whether unjoined records of this stream yield a result.
-    outer: bool,
-    other_side: JoinSide,
-    other_outer: bool,
 }

@@ -120,6 +120,47 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     }
 }
 
+impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
+    /// Writes the records to the topic `name`, with the serdes of `topic`; `send` says how often, and where to.
+    pub(super) fn write_with(
+        &self,
+        name: &Arc<str>,
+        topic: &Topic<K, V>,
+        send: impl Fn(&mut Sending<'_, '_, K, V>) -> Result<(), ProcessError> + 'static,
+    ) {
+        let mut graph = self.builder.graph.borrow_mut();
+        let node = graph.node(NodeKind::Sink(name.clone()), &[self.node]);
+        let (id, node) = (graph.topic(name), graph.name(node));
+        drop(graph);
+        let topic = topic.clone();
+        self.children.add(move |context, record| {
+            let record = into_outgoing(record);
+            send(&mut Sending { context, id, topic: &topic, record: &record }).map_err(|error| error.at(&node))
+        });
+    }
+}
+
+/// A record on its way to a topic.
+pub(super) struct Sending<'s, 'c, K, V> {
+    context: &'s mut Context<'c>,
+    id: TopicId,
+    topic: &'s Topic<K, V>,
+    record: &'s Record<K, Option<V>>,
+}
+
+impl<K: 'static, V: 'static> Sending<'_, '_, K, V> {
+    /// How many partitions the topic has.
+    pub(super) fn partitions(&mut self) -> Result<i32, ProcessError> {
+        Ok(self.context.output.producer.partitions(self.id)?)
+    }
+
+    /// Sends the record to the partition that `choose` says, given the key's bytes and the count of partitions.
+    pub(super) fn send(&mut self, choose: impl FnOnce(Option<&[u8]>, i32) -> Option<i32>) -> Result<(), ProcessError> {
+        let Topic { key, value, .. } = self.topic;
+        self.context.output.send(self.id, &**key, &**value, self.record, choose)
+    }
+}
+
 type ChoosePartition<K, W> = dyn Fn(&K, Option<&W>, i32) -> i32;
 type Partitioner<K, W> = Box<ChoosePartition<K, W>>;
 

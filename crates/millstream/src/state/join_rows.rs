@@ -1,6 +1,8 @@
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
 use std::rc::Rc;
+
+use indexmap::IndexMap;
 
 use crate::record::Timestamp;
 
@@ -9,7 +11,7 @@ use crate::record::Timestamp;
 /// A key's records lie together in the order of their times, so that those around a time are found by halving; beside
 /// them lies an index by time, so that expired ones are found without a look at the others.
 pub(crate) struct JoinRows<K, V> {
-    by_key: HashMap<Rc<K>, VecDeque<Row<V>>, foldhash::fast::FixedState>,
+    by_key: IndexMap<Rc<K>, VecDeque<Row<V>>, foldhash::fast::FixedState>,
     by_time: BTreeMap<Arrival, (Rc<K>, u32)>,
     /// What the next record gets in [`Arrival`].
     next: u64,
@@ -35,7 +37,7 @@ impl<V> Row<V> {
 
 impl<K, V> Default for JoinRows<K, V> {
     fn default() -> Self {
-        JoinRows { by_key: HashMap::default(), by_time: BTreeMap::new(), next: 0, added: Vec::new() }
+        JoinRows { by_key: IndexMap::default(), by_time: BTreeMap::new(), next: 0, added: Vec::new() }
     }
 }
 
@@ -46,14 +48,13 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
     }
 
     pub(crate) fn put(&mut self, key: K, value: V, timestamp: Timestamp) -> (Rc<K>, u32) {
-        let key = self.shared(key);
-        let rows = self.by_key.entry(key.clone()).or_default();
-        let at = rows.partition_point(|row| row.timestamp <= timestamp);
-        let before = at.checked_sub(1).map(|before| &rows[before]).filter(|row| row.timestamp == timestamp);
+        let index = self.index_of(key);
+        let rows = &self.by_key[index];
+        let after = rows.partition_point(|row| row.timestamp <= timestamp);
+        let before = after.checked_sub(1).map(|before| &rows[before]).filter(|row| row.timestamp == timestamp);
         let number = before.map_or(0, |row| row.number.wrapping_add(1));
         self.added.push((timestamp, self.next));
-        self.insert(key.clone(), value, timestamp, number);
-        (key, number)
+        (self.insert(index, value, timestamp, number), number)
     }
 
     pub(crate) fn fetch<E>(
@@ -61,14 +62,14 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
         key: &K,
         from: Timestamp,
         to: Timestamp,
-        mut take: impl FnMut(&Rc<K>, Timestamp, &V) -> Result<(), E>,
+        mut take: impl FnMut(&Rc<K>, Timestamp, u32, &V) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Some((key, rows)) = self.by_key.get_key_value(key) else {
+        let Some((_, key, rows)) = self.by_key.get_full(key) else {
             return Ok(());
         };
         let first = rows.partition_point(|row| row.timestamp < from);
         let found = rows.range(first..).take_while(|row| row.timestamp <= to);
-        found.into_iter().try_for_each(|row| take(key, row.timestamp, &row.value))
+        found.into_iter().try_for_each(|row| take(key, row.timestamp, row.number, &row.value))
     }
 
     /// The records of that key and time from a number on.
@@ -112,7 +113,7 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
             if let Some(rows) = self.by_key.get_mut(&key) {
                 rows.pop_front();
                 if rows.is_empty() {
-                    self.by_key.remove(&key);
+                    self.by_key.swap_remove(&key);
                 }
             }
         }
@@ -128,30 +129,35 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
 
     /// Sets or deletes one record: what the changelog says is committed.
     pub(crate) fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp, number: u32) {
-        let key = self.shared(key);
         if let Some(row) = self.remove_row(&key, timestamp, number) {
             self.by_time.remove(&(timestamp, row.arrival));
         }
         if let Some(value) = value {
-            self.insert(key, value, timestamp, number);
+            let index = self.index_of(key);
+            self.insert(index, value, timestamp, number);
         }
     }
 
-    /// The key as it is kept already, if it is.
-    fn shared(&self, key: K) -> Rc<K> {
-        self.by_key.get_key_value(&key).map(|(key, _)| key.clone()).unwrap_or_else(|| Rc::new(key))
+    /// The place of the key's records, made if there are none.
+    fn index_of(&mut self, key: K) -> usize {
+        match self.by_key.get_index_of(&key) {
+            Some(index) => index,
+            None => self.by_key.insert_full(Rc::new(key), VecDeque::new()).0,
+        }
     }
 
-    fn insert(&mut self, key: Rc<K>, value: V, timestamp: Timestamp, number: u32) {
+    fn insert(&mut self, index: usize, value: V, timestamp: Timestamp, number: u32) -> Rc<K> {
         let arrival = self.next;
         self.next += 1;
+        let key = self.by_key.keys()[index].clone();
         self.by_time.insert((timestamp, arrival), (key.clone(), number));
-        let rows = self.by_key.entry(key).or_default();
+        let rows = &mut self.by_key[index];
         let at = rows.partition_point(|row| row.place() < (timestamp, number));
         rows.insert(at, Row { timestamp, number, arrival, value });
+        key
     }
 
-    fn remove_row(&mut self, key: &Rc<K>, timestamp: Timestamp, number: u32) -> Option<Row<V>> {
+    fn remove_row(&mut self, key: &K, timestamp: Timestamp, number: u32) -> Option<Row<V>> {
         let rows = self.by_key.get_mut(key)?;
         let at = rows.partition_point(|row| row.place() < (timestamp, number));
         if rows.get(at)?.place() != (timestamp, number) {
@@ -159,7 +165,7 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
         }
         let row = rows.remove(at);
         if rows.is_empty() {
-            self.by_key.remove(key);
+            self.by_key.swap_remove(key);
         }
         row
     }
@@ -171,7 +177,7 @@ mod tests {
 
     fn fetched(rows: &JoinRows<&'static str, i32>, key: &'static str, from: i64, to: i64) -> Vec<(i64, i32)> {
         let mut found = Vec::new();
-        let all: Result<(), ()> = rows.fetch(&key, from, to, |_, timestamp, value| {
+        let all: Result<(), ()> = rows.fetch(&key, from, to, |_, timestamp, _, value| {
             found.push((timestamp, *value));
             Ok(())
         });

@@ -42,12 +42,13 @@ impl<K: Hash + Eq + 'static, V: 'static> JoinWindowStore<K, V> {
         self.rows.borrow_mut().put(key, value, timestamp)
     }
 
-    /// Takes each record of the key with a time from `from` to `to`, in the order of times, those of one time as they came.
+    /// Takes each record of the key with a time from `from` to `to`, with its number among its duplicates, in the order of
+    /// times, those of one time as they came.
     pub(crate) fn fetch<E>(
         &self,
         key: &K,
         (from, to): (Timestamp, Timestamp),
-        take: impl FnMut(&Rc<K>, Timestamp, &V) -> Result<(), E>,
+        take: impl FnMut(&Rc<K>, Timestamp, u32, &V) -> Result<(), E>,
     ) -> Result<(), E> {
         let rows = self.rows.borrow();
         let Some(newest) = rows.newest() else {
@@ -74,9 +75,13 @@ impl<K: Hash + Eq + 'static, V: 'static> JoinWindowStore<K, V> {
         newest.min(now).saturating_sub(self.retention_ms)
     }
 
-    /// Records before this time leave the store at a commit. It is 1 ms later than they are last seen: until then an
-    /// unjoined one may still be told of.
-    fn expired_before(&self, rows: &JoinRows<K, V>, now: Timestamp) -> Timestamp {
+    /// Records before this time leave the store at a commit at that stream time. It is 1 ms later than they are last seen:
+    /// until then an unjoined one may still be told of.
+    pub(crate) fn expired_before(&self, stream_time: Timestamp) -> Timestamp {
+        self.expired_of(&self.rows.borrow(), stream_time)
+    }
+
+    fn expired_of(&self, rows: &JoinRows<K, V>, now: Timestamp) -> Timestamp {
         rows.newest().map_or(Timestamp::MIN, |newest| self.kept_after(newest, now))
     }
 
@@ -93,7 +98,7 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for JoinWindowStore<K, V> {
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
         let rows = self.rows.borrow();
-        let expired_before = self.expired_before(&rows, stream_time);
+        let expired_before = self.expired_of(&rows, stream_time);
         for (key, timestamp, number) in rows.in_changelog_before(expired_before) {
             self.encode_key(key, timestamp, number, &mut key_bytes)?;
             write(&key_bytes, None, timestamp)?;
@@ -109,7 +114,7 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for JoinWindowStore<K, V> {
 
     fn commit(&self, stream_time: Timestamp) {
         let mut rows = self.rows.borrow_mut();
-        let expired_before = self.expired_before(&rows, stream_time);
+        let expired_before = self.expired_of(&rows, stream_time);
         rows.commit();
         rows.remove_before(expired_before);
     }

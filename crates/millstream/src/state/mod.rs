@@ -8,6 +8,7 @@ mod global;
 mod join_rows;
 mod join_window;
 mod key_value;
+mod partial;
 mod rows;
 mod seen;
 mod session;
@@ -28,13 +29,14 @@ pub use window::WindowStore;
 
 pub(crate) use global::{GlobalRows, GlobalStore, GlobalStores, LoadGlobal};
 pub(crate) use join_window::JoinWindowStore;
+pub(crate) use partial::PartialRows;
 pub(crate) use rows::ChangedRow;
 pub(crate) use seen::SeenStore;
 pub(crate) use sorted::{RowCodec, SortedStore};
 pub(crate) use source::SourceRows;
 pub(crate) use spans::{SpanKeys, SpanRows, Spans};
 pub(crate) use suppress::{Buffered, SuppressBuffer};
-pub(crate) use unjoined::{JoinSide, Unjoined, UnjoinedStore};
+pub(crate) use unjoined::{Bounds, JoinSide, Unjoined, UnjoinedStore};
 
 use crate::broker::{BrokerError, Message};
 use crate::record::Timestamp;

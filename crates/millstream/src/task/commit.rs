@@ -72,6 +72,9 @@ impl Task {
         for store in &self.graph.stores {
             store.store.commit(self.graph.clock.now());
         }
+        for store in &self.graph.transient {
+            store.commit(self.graph.clock.now());
+        }
         for input in &mut self.inputs {
             input.note_committed();
         }
@@ -85,6 +88,9 @@ impl Task {
             store.store.rollback();
         }
         self.forget_calls();
+        for store in &self.graph.transient {
+            store.rollback();
+        }
         self.dirty = false;
         self.hooks_called = false;
         self.idle_since = None;

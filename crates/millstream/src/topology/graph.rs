@@ -38,6 +38,8 @@ pub(crate) struct Graph {
     pub(crate) alarms: Vec<Alarm>,
     pub(crate) commit_hooks: Vec<CommitHook>,
     pub(crate) calls: Vec<NodeCalls>,
+    /// State that is empty at each commit, with the nodes that use it.
+    pub(crate) transient: Vec<(NodeId, Rc<dyn StateStore>)>,
     /// The event time of the task that the graph is built for.
     pub(crate) clock: Clock,
     pub(crate) repartitions: Vec<Repartition>,
@@ -146,6 +148,7 @@ impl Graph {
             alarms: Vec::new(),
             commit_hooks: Vec::new(),
             calls: Vec::new(),
+            transient: Vec::new(),
             clock: Clock::default(),
             repartitions: Vec::new(),
             topics: Vec::new(),
@@ -197,6 +200,16 @@ impl Graph {
         topic
     }
 
+    /// Says how many partitions a repartition topic is to have.
+    pub(crate) fn set_partitions(&mut self, topic: &Arc<str>, partitions: i32) {
+        if partitions < 1 {
+            self.errors.push(format!("topic {topic} is to have {partitions} partitions; it needs at least 1"));
+        }
+        for repartition in self.repartitions.iter_mut().filter(|repartition| repartition.topic == *topic) {
+            repartition.partitions = Some(partitions);
+        }
+    }
+
     /// Reserves a store's place; [`Graph::set_store`] fills it.
     pub(crate) fn store(&mut self, name: &Arc<str>) -> StoreId {
         self.require_unused_store_name(name);
@@ -217,6 +230,11 @@ impl Graph {
         let (name, nodes) = (name.clone(), Vec::new());
         self.stores.push(StoreEntry { name, changelog, from_source, nodes, store: None });
         StoreId(self.stores.len() - 1)
+    }
+
+    /// Adds state that is empty at each commit: it needs no changelog, but is told of commits and rollbacks.
+    pub(crate) fn transient(&mut self, node: NodeId, store: Rc<dyn StateStore>) {
+        self.transient.push((node, store));
     }
 
     /// Adds a global table; gives its number.

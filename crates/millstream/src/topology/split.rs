@@ -21,6 +21,8 @@ pub(crate) struct TaskGraph {
     pub(crate) commit_hooks: Vec<CommitHook>,
     /// The calls of asynchronous nodes, in the order in which these were made: upstream ones first.
     pub(crate) calls: Vec<Rc<dyn PendingCalls>>,
+    /// State without a changelog, as it is empty at each commit.
+    pub(crate) transient: Vec<Rc<dyn StateStore>>,
     /// Shared with the nodes and the stores.
     pub(crate) clock: Clock,
 }
@@ -62,6 +64,9 @@ impl TaskGraph {
             punctuators: graph.punctuators.into_iter().filter(|p| of_node[p.node.0] == sub_topology).collect(),
             alarms: graph.alarms.into_iter().filter(|alarm| of_node[alarm.node.0] == sub_topology).collect(),
             commit_hooks: graph.commit_hooks.into_iter().filter(|h| of_node[h.node.0] == sub_topology).collect(),
+            transient: (graph.transient.into_iter().filter(|(node, _)| of_node[node.0] == sub_topology))
+                .map(|(_, store)| store)
+                .collect(),
             clock: graph.clock,
         }
     }

@@ -126,6 +126,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
             value: Arc::new(SubscriptionSerde),
             timestamp: None,
             watermark: None,
+            partitions: None,
         };
         let foreign = Rc::new(Foreign { key: Box::new(foreign_key), hash: RowHash::new(left.1) });
         let asked = self.builder.graph.borrow_mut().repartition(&subscription.name);
@@ -144,6 +145,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
             value: Arc::new(ResponseSerde(right.1)),
             timestamp: None,
             watermark: None,
+            partitions: None,
         };
         let responses = self.builder.source(&responses, response);
         // A left join has every subscription answered.

@@ -75,6 +75,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
             value: Arc::new(ChangeSerde(topic.value.clone())),
             timestamp: None,
             watermark: None,
+            partitions: topic.partitions,
         };
         GroupedTable { changes: keyed.repartition(changes), topic }
     }

@@ -1,0 +1,59 @@
+use std::cell::RefCell;
+use std::hash::Hash;
+
+use indexmap::IndexMap;
+
+use super::{FlushError, StateStore, WriteRow};
+use crate::broker::Message;
+use crate::record::Timestamp;
+use crate::serde::SerdeError;
+
+/// Aggregates of what came since the last commit: they are taken out before each commit, and forgotten by an abort, so
+/// that there is nothing for a changelog to bring back.
+pub(crate) struct PartialRows<K, A> {
+    rows: RefCell<IndexMap<K, (Option<A>, Timestamp), foldhash::fast::FixedState>>,
+}
+
+impl<K, A> Default for PartialRows<K, A> {
+    fn default() -> Self {
+        PartialRows { rows: RefCell::default() }
+    }
+}
+
+impl<K: Hash + Eq, A> PartialRows<K, A> {
+    /// Changes the key's aggregate; its time is the largest of its records.
+    pub(crate) fn update(&self, key: K, timestamp: Timestamp, change: impl FnOnce(&K, &mut Option<A>)) {
+        let mut rows = self.rows.borrow_mut();
+        let entry = rows.entry(key);
+        let index = entry.index();
+        let (_, time) = entry.or_insert((None, timestamp));
+        *time = timestamp.max(*time);
+        if let Some((key, (aggregate, _))) = rows.get_index_mut(index) {
+            change(key, aggregate);
+        }
+    }
+
+    /// Takes all out, in the order in which the keys came first.
+    pub(crate) fn take(&self) -> impl Iterator<Item = (K, A, Timestamp)> {
+        let rows = std::mem::take(&mut *self.rows.borrow_mut());
+        rows.into_iter().filter_map(|(key, (aggregate, timestamp))| Some((key, aggregate?, timestamp)))
+    }
+}
+
+impl<K, A> StateStore for PartialRows<K, A> {
+    fn flush(&self, _stream_time: Timestamp, _write: &mut WriteRow<'_>) -> Result<(), FlushError> {
+        Ok(())
+    }
+
+    fn commit(&self, _stream_time: Timestamp) {
+        self.rows.borrow_mut().clear();
+    }
+
+    fn rollback(&self) {
+        self.rows.borrow_mut().clear();
+    }
+
+    fn restore(&self, _record: &Message<'_>) -> Result<(), SerdeError> {
+        Ok(())
+    }
+}
