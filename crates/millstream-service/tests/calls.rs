@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io::Error;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use millstream::broker::{Broker, CleanupPolicy, NewTopic};
@@ -37,18 +37,12 @@ fn loaded(partitions: i32, records: i64) -> Arc<dyn Broker> {
     broker
 }
 
-/// Runs a topology until its input is processed; returns how long that took.
-fn run_to_end(
-    broker: &Arc<dyn Broker>,
-    workers: usize,
-    define: impl Fn(&TopologyBuilder) + Send + Sync + 'static,
-) -> Duration {
+/// Runs a topology until its input is processed.
+fn run_to_end(broker: &Arc<dyn Broker>, workers: usize, define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) {
     let options = Options { workers, ..Options::new("calls", "one") };
     let application = Application::new(options, Arc::new(define)).unwrap();
     let options = RunOptions { until_end: true, shutdown_timeout: Duration::from_secs(60) };
-    let since = Instant::now();
     run(application, broker.clone(), &options, &AtomicBool::new(false), |_| ()).unwrap();
-    since.elapsed()
 }
 
 fn results(broker: &Arc<dyn Broker>) -> Vec<i64> {
@@ -88,28 +82,58 @@ fn calls_are_under_way_at_once_and_all_results_come() {
     }
 }
 
-/// Says how many calls of 10 ms go through in a second: `cargo test -p millstream-service --release --test calls -- --ignored
-/// --nocapture`.
+/// When calls began first and ended last, and how long they took together.
+#[derive(Default)]
+struct Spent(Mutex<Option<(Instant, Instant)>>, AtomicU64);
+
+impl Spent {
+    fn note(&self, began: Instant) {
+        let ended = Instant::now();
+        self.1.fetch_add((ended - began).as_micros() as u64, Ordering::Relaxed);
+        let mut span = self.0.lock().unwrap();
+        let (first, last) = span.unwrap_or((began, ended));
+        *span = Some((first.min(began), last.max(ended)));
+    }
+}
+
+/// Says how many calls go through in a second: `cargo test -p millstream-service --test calls -- --ignored
+/// --nocapture`. A timer takes its time, too: so it is also said how much of the concurrency was in use.
 #[test]
 #[ignore = "a measurement"]
 fn throughput() {
-    for (partitions, concurrency) in [(1, 32), (1, 256), (4, 32)] {
+    for (partitions, concurrency, ms) in [(1, 32, 10..11), (4, 32, 10..11), (1, 32, 10..190)] {
         for order in [CallOrder::PerKey, CallOrder::PerPartition, CallOrder::None] {
-            let at_best = 100 * concurrency as i64 * i64::from(partitions);
-            let records = 4 * at_best;
+            let at_once = concurrency * partitions as usize;
+            let mean = (ms.start + ms.end) / 2;
+            let records = 4_000 * at_once as i64 / mean as i64;
             let broker = loaded(partitions, records);
-            let took = run_to_end(&broker, 1, move |b| {
-                let call = |_, value: i64| async move {
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                    Ok::<_, Error>(value)
+            let spent = Arc::new(Spent::default());
+            let (noted, range) = (spent.clone(), ms.clone());
+            run_to_end(&broker, 1, move |b| {
+                let (noted, ms) = (noted.clone(), range.clone());
+                let call = move |_, value: i64| {
+                    let noted = noted.clone();
+                    let took = Duration::from_millis(ms.start + value as u64 * 7_919 % (ms.end - ms.start));
+                    async move {
+                        let began = Instant::now();
+                        tokio::time::sleep(took).await;
+                        noted.note(began);
+                        Ok::<_, Error>(value)
+                    }
                 };
                 b.stream(&input()).map_async("call", AsyncOptions::new(concurrency).order(order), call).to(&output());
             });
             assert!(results(&broker).into_iter().eq(0..records));
-            let rate = records as f64 / took.as_secs_f64();
-            let share = rate / at_best as f64;
+            let (first, last) = spent.0.lock().unwrap().unwrap();
+            let (took, calling) = ((last - first).as_secs_f64(), spent.1.load(Ordering::Relaxed) as f64 / 1e6);
             println!(
-                "{partitions} partitions, {concurrency} calls each, {order:?}: {rate:.0}/s, {share:.2} of {at_best}/s"
+                "{partitions} partitions, {concurrency} calls each of {ms:?} ms, {order:?}: {:.0}/s ({:.2} of {}/s); a call \
+                 took {:.1} ms, {:.2} of the concurrency was in use",
+                records as f64 / took,
+                records as f64 / took / (1_000 * at_once) as f64 * mean as f64,
+                1_000 * at_once as u64 / mean,
+                calling / records as f64 * 1e3,
+                calling / took / at_once as f64,
             );
         }
     }

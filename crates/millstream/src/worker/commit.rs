@@ -11,19 +11,39 @@ pub(super) struct Committing {
     committed_at: Timestamp,
     purged_at: Timestamp,
     restore_logged_at: Timestamp,
+    /// Since when the commit that is due waits for asynchronous calls.
+    draining_since: Option<Timestamp>,
+    /// How much time, in ms, passes before the next commit, if that is more than the interval.
+    stretched_ms: i64,
 }
 
 /// Positions alone, moved past markers at the end, are committed this many intervals after the last commit.
 const POSITIONS_INTERVALS: i64 = 5;
 const RESTORE_LOG_MS: i64 = 5_000;
+/// While a commit waits for asynchronous calls, ever fewer are under way. So that this is a small part of the time, also where
+/// calls take longer than the interval, the next commit comes after so many times what this one waited, up to a limit.
+const DRAINS: i64 = 4;
+const STRETCHED_MAX_MS: i64 = 5_000;
 
 impl Committing {
     pub(super) fn started(&mut self, now: Timestamp) {
-        *self = Committing { committed_at: now, purged_at: now, restore_logged_at: now };
+        *self = Committing { committed_at: now, purged_at: now, restore_logged_at: now, ..Committing::default() };
     }
 
     pub(super) fn due_at(&self, options: &Options) -> Timestamp {
-        self.committed_at + options.commit_interval_ms
+        self.committed_at + options.commit_interval_ms.max(self.stretched_ms)
+    }
+
+    /// A commit that is due waits for calls.
+    pub(super) fn wait(&mut self, now: Timestamp) {
+        self.draining_since.get_or_insert(now);
+    }
+
+    /// No commit is waited for any longer, as it comes, or as the tasks go back.
+    fn begin(&mut self, now: Timestamp) {
+        self.committed_at = now;
+        let waited = self.draining_since.take().map_or(0, |since| now - since);
+        self.stretched_ms = (DRAINS * waited).min(STRETCHED_MAX_MS);
     }
 
     /// `uncommitted` is what there is to commit: state or outputs (`true`), positions alone (`false`), or nothing.
@@ -47,7 +67,7 @@ impl Committing {
 impl Worker {
     /// Commits all running tasks as one: changed rows to the changelogs, then the positions, then the transaction.
     pub(super) fn commit(&mut self, now: Timestamp) -> Result<(), TaskError> {
-        self.committing.committed_at = now;
+        self.committing.begin(now);
         let Some(output) = &mut self.output else {
             return Ok(());
         };
@@ -80,7 +100,7 @@ impl Worker {
 
     /// Takes back what was done since the last commit.
     pub(super) fn abort(&mut self, now: Timestamp) {
-        self.committing.committed_at = now;
+        self.committing.begin(now);
         let Some(output) = &mut self.output else {
             return;
         };

@@ -156,10 +156,14 @@ impl Worker {
         if self.leaving.is_some() {
             self.finish_leaving(now);
             busy |= self.leaving.is_none();
-        } else if self.is_commit_due(now) && self.is_drained(now)? {
-            self.commit(now)?;
-            // Tasks with calls read nothing while they were waited for.
-            busy |= self.calls();
+        } else if self.is_commit_due(now) {
+            if self.is_drained(now)? {
+                self.commit(now)?;
+                // Tasks with calls read nothing while they were waited for.
+                busy |= self.calls();
+            } else {
+                self.committing.wait(now);
+            }
         }
         self.status.is_idle.store(!busy && self.is_at_end(), Ordering::Relaxed);
         Ok(busy)
