@@ -86,12 +86,16 @@ final class Windows {
         return Suppressed.untilWindowCloses(BufferConfig.unbounded());
     }
 
+    // A store in memory forgets at once what is beyond its retention, which by default is the windows' size and grace: a
+    // window would be gone before it is emitted on close. Stores on disk keep segments of at least a minute.
     private static <V> Materialized<String, V, WindowStore<Bytes, byte[]>> window(Serde<V> serde) {
-        return Materialized.<String, V, WindowStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde);
+        return Materialized.<String, V, WindowStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde)
+            .withRetention(Duration.ofHours(1));
     }
 
     private static <V> Materialized<String, V, SessionStore<Bytes, byte[]>> session(Serde<V> serde) {
-        return Materialized.<String, V, SessionStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde);
+        return Materialized.<String, V, SessionStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde)
+            .withRetention(Duration.ofHours(1));
     }
 
     private static <V> void times(KTable<Windowed<String>, V> table, Serde<V> serde) {
