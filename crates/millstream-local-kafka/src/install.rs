@@ -11,7 +11,7 @@ use crate::errors::{LocalKafkaError, last_lines};
 use crate::java::find_java;
 
 const FOLDER: &str = "kafka-4.3.1";
-const POM: &str = include_str!("pom.xml");
+pub(crate) const POM: &str = include_str!("pom.xml");
 const POM_NAME: &str = "pom.xml";
 
 /// A shell's status when there is no such program.
@@ -26,8 +26,18 @@ const NOT_FOUND: i32 = 127;
 ///
 /// Java or Maven are missing or too old, Maven fails, or the target folder cannot be written.
 pub fn install() -> Result<PathBuf, LocalKafkaError> {
+    install_jars(FOLDER, POM)
+}
+
+/// As [`install`], for any other list of jars: those that `pom`, the text of a `pom.xml`, depends on, in the folder of
+/// that name in the workspace's target folder.
+///
+/// # Errors
+///
+/// As [`install`].
+pub fn install_jars(folder: &str, pom: &str) -> Result<PathBuf, LocalKafkaError> {
     find_java()?;
-    install_in(&target_folder(), &["mvn"], &mut io::stderr())
+    install_in(&target_folder().join(folder), pom, &["mvn"], &mut io::stderr())
 }
 
 /// Whether [`install`] has what it needs: Java, and Maven unless the jars are there already.
@@ -36,8 +46,17 @@ pub fn install() -> Result<PathBuf, LocalKafkaError> {
 ///
 /// What is missing.
 pub fn is_available() -> Result<(), LocalKafkaError> {
+    are_jars_available(FOLDER, POM)
+}
+
+/// Whether [`install_jars`] has what it needs.
+///
+/// # Errors
+///
+/// What is missing.
+pub fn are_jars_available(folder: &str, pom: &str) -> Result<(), LocalKafkaError> {
     find_java()?;
-    if is_installed(&target_folder().join(FOLDER)) {
+    if is_installed(&target_folder().join(folder), pom) {
         return Ok(());
     }
     match Command::new("mvn").arg("--version").stdin(Stdio::null()).output() {
@@ -46,34 +65,47 @@ pub fn is_available() -> Result<(), LocalKafkaError> {
     }
 }
 
-/// Installs into `target` with `maven`, a program and its first arguments, and says so to `news` if it has to fetch.
-pub(crate) fn install_in(target: &Path, maven: &[&str], news: &mut impl Write) -> Result<PathBuf, LocalKafkaError> {
-    let folder = target.join(FOLDER);
-    if is_installed(&folder) {
-        return Ok(folder);
+/// Installs into `folder` with `maven`, a program and its first arguments, and says so to `news` if it has to fetch.
+pub(crate) fn install_in(
+    folder: &Path,
+    pom: &str,
+    maven: &[&str],
+    news: &mut impl Write,
+) -> Result<PathBuf, LocalKafkaError> {
+    if is_installed(folder, pom) {
+        return Ok(folder.to_owned());
     }
+    let target = folder.parent().unwrap_or(folder);
     fs::create_dir_all(target).map_err(LocalKafkaError::io(format!("make the folder {target:?}")))?;
-    let lock_path = target.join(format!("{FOLDER}.lock"));
+    let lock_path = beside(folder, "lock");
     let lock = File::create(&lock_path).map_err(LocalKafkaError::io(format!("make the file {lock_path:?}")))?;
     // The system lets go of the lock when this process ends, so an interrupted install blocks nobody.
     lock.lock().map_err(LocalKafkaError::io(format!("lock the file {lock_path:?}")))?;
-    if is_installed(&folder) {
-        return Ok(folder);
+    if is_installed(folder, pom) {
+        return Ok(folder.to_owned());
     }
-    let part = target.join(format!("{FOLDER}.part"));
+    let part = beside(folder, "part");
     remove(&part)?;
-    fetch(&part, maven, news)?;
-    remove(&folder)?;
-    fs::rename(&part, &folder).map_err(LocalKafkaError::io(format!("rename {part:?} to {folder:?}")))?;
-    Ok(folder)
+    fetch(&part, pom, maven, news)?;
+    remove(folder)?;
+    fs::rename(&part, folder).map_err(LocalKafkaError::io(format!("rename {part:?} to {folder:?}")))?;
+    Ok(folder.to_owned())
+}
+
+/// The path of the same name with an ending.
+fn beside(folder: &Path, ending: &str) -> PathBuf {
+    let mut path = folder.as_os_str().to_owned();
+    path.push(".");
+    path.push(ending);
+    path.into()
 }
 
 /// Fills the new folder `part` with the jars and the list that they were fetched by.
-fn fetch(part: &Path, maven: &[&str], news: &mut impl Write) -> Result<(), LocalKafkaError> {
+fn fetch(part: &Path, pom: &str, maven: &[&str], news: &mut impl Write) -> Result<(), LocalKafkaError> {
     fs::create_dir_all(part).map_err(LocalKafkaError::io(format!("make the folder {part:?}")))?;
-    let pom = part.join(POM_NAME);
-    fs::write(&pom, POM).map_err(LocalKafkaError::io(format!("write the file {pom:?}")))?;
-    let line = format!("fetching Apache Kafka with Maven, once, into {part:?}: about 55 MB");
+    let path = part.join(POM_NAME);
+    fs::write(&path, pom).map_err(LocalKafkaError::io(format!("write the file {path:?}")))?;
+    let line = format!("fetching Apache Kafka with Maven, once, into {part:?}: less than 100 MB");
     writeln!(news, "{line}").map_err(LocalKafkaError::io("say that Kafka is fetched"))?;
     let (program, first) = maven.split_first().unwrap_or((&"mvn", &[]));
     let mut command = gated(Path::new(program));
@@ -94,8 +126,8 @@ fn fetch(part: &Path, maven: &[&str], news: &mut impl Write) -> Result<(), Local
 }
 
 /// A folder gets its name when it is whole, and is this version's when it was fetched by this version's list.
-fn is_installed(folder: &Path) -> bool {
-    fs::read_to_string(folder.join(POM_NAME)).is_ok_and(|pom| pom == POM)
+fn is_installed(folder: &Path, pom: &str) -> bool {
+    fs::read_to_string(folder.join(POM_NAME)).is_ok_and(|found| found == pom)
 }
 
 fn remove(folder: &Path) -> Result<(), LocalKafkaError> {

@@ -11,7 +11,11 @@ use crate::errors::LocalKafkaError;
 const OLDEST: u32 = 17;
 
 /// The Java to run Kafka with: `JAVA_HOME`'s, else the one on the PATH. It is run once to ask for its version.
-pub(crate) fn find_java() -> Result<PathBuf, LocalKafkaError> {
+///
+/// # Errors
+///
+/// There is none, or it is older than Java 17.
+pub fn find_java() -> Result<PathBuf, LocalKafkaError> {
     let program = match env::var_os("JAVA_HOME").filter(|home| !home.is_empty()) {
         Some(home) => Path::new(&home).join("bin/java"),
         None => PathBuf::from("java"),

@@ -18,6 +18,7 @@ mod test_broker;
 mod tests;
 
 pub use errors::LocalKafkaError;
-pub use install::{install, is_available};
+pub use install::{are_jars_available, install, install_jars, is_available};
+pub use java::find_java;
 pub use local_kafka::LocalKafka;
-pub use test_broker::{TestBroker, test_broker, test_brokers};
+pub use test_broker::{TestBroker, is_kafka_promised, test_broker, test_brokers};

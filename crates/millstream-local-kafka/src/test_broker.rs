@@ -63,6 +63,11 @@ pub fn test_broker() -> TestBroker {
     test_brokers().pop().unwrap_or(TestBroker::Embedded)
 }
 
+/// Whether `MILLSTREAM_TEST_BROKER` says that Kafka must run: then a suite that needs Java fails without it.
+pub fn is_kafka_promised() -> bool {
+    env::var_os(VARIABLE).is_some_and(|value| matches!(choice(value.to_str()), Ok(Choice::Kafka)))
+}
+
 fn decide() -> Result<Vec<TestBroker>, String> {
     match choice(env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())
         .map_err(|error| error.to_string())?

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::install::install_in;
+use crate::install::{POM, install_in};
 use crate::java::major_version;
 use crate::test_broker::{Choice, choice};
 use crate::{LocalKafka, LocalKafkaError, TestBroker, is_available, test_broker};
@@ -165,7 +165,7 @@ fn kafka_is_fetched_once_and_an_interrupted_fetch_is_not_taken_for_a_whole_one()
     let folder = target.path().join("kafka-4.3.1");
     let install = |maven: &[&str]| {
         let mut news = Vec::new();
-        let result = install_in(target.path(), maven, &mut news);
+        let result = install_in(&folder, POM, maven, &mut news);
         (result, String::from_utf8(news).unwrap())
     };
 

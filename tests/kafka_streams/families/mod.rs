@@ -1,0 +1,77 @@
+//! Which topologies there are, in families that share sources, sinks and scripts.
+
+mod aggregations;
+mod stateless;
+mod stream_joins;
+mod table_joins;
+mod tables;
+mod windows;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use crate::script::{Hex, Input, Script, Step};
+
+/// Topologies with the same sources and sinks, and the scripts that all of them run.
+pub(crate) struct Family {
+    pub(crate) topologies: &'static [&'static str],
+    pub(crate) sources: &'static [&'static str],
+    pub(crate) sinks: &'static [&'static str],
+    /// Name and text of the scripts made by hand.
+    pub(crate) scripts: &'static [(&'static str, &'static str)],
+    /// What generated scripts may hold.
+    pub(crate) nulls: Nulls,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Nulls {
+    pub(crate) keys: bool,
+    pub(crate) values: bool,
+}
+
+/// How many scripts are generated for each topology, and of how many records.
+const SEEDS: u64 = 8;
+const RECORDS: usize = 40;
+
+pub(crate) fn families() -> impl Iterator<Item = &'static Family> {
+    let all = [
+        stateless::FAMILIES,
+        aggregations::FAMILIES,
+        windows::FAMILIES,
+        tables::FAMILIES,
+        table_joins::FAMILIES,
+        stream_joins::FAMILIES,
+    ];
+    all.into_iter().flatten()
+}
+
+impl Family {
+    /// All scripts of one of its topologies: by hand, then generated.
+    pub(crate) fn scripts(&self, topology: &str) -> Vec<Script> {
+        let by_hand = self.scripts.iter().map(|(name, text)| Script::parse(topology, name, self.sources[0], text));
+        by_hand.chain((0..SEEDS).map(|seed| self.generate(topology, seed))).collect()
+    }
+
+    /// Few keys, much disorder within bounds, some leaps of time. Values are such that their first characters are keys, that
+    /// they repeat, and that predicates change their minds.
+    fn generate(&self, topology: &str, seed: u64) -> Script {
+        const KEYS: [&str; 3] = ["a", "b", "c"];
+        const VALUES: [&str; 9] = ["", "a", "ab", "abc", "b", "bc", "c", "ca", "-"];
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut now = 0;
+        let steps = (0..RECORDS).map(|_| {
+            now += match rng.random_range(0..20) {
+                0 => rng.random_range(10..50),
+                1..8 => 0,
+                _ => rng.random_range(1..5),
+            };
+            let late = if rng.random_bool(0.3) { rng.random_range(0..20) } else { 0 };
+            let topic = self.sources[rng.random_range(0..self.sources.len())].to_owned();
+            let text = |texts: &[&str], rng: &mut StdRng| texts[rng.random_range(0..texts.len())].as_bytes().to_vec();
+            let key = (!(self.nulls.keys && rng.random_bool(0.05))).then(|| Hex(text(&KEYS, &mut rng)));
+            let value = (!(self.nulls.values && rng.random_bool(0.2))).then(|| Hex(text(&VALUES, &mut rng)));
+            Step::Record(Input { topic, key, value, timestamp: (now - late).max(0), headers: Vec::new() })
+        });
+        Script { steps: steps.collect(), name: format!("{topology}/seed {seed}"), topology: topology.to_owned() }
+    }
+}

@@ -1,0 +1,59 @@
+//! Operators on one table.
+
+use super::{Family, Nulls};
+
+const NULLS: Nulls = Nulls { keys: true, values: true };
+
+const SCRIPTS: &[(&str, &str)] = &[
+    ("updates", "a=x@1, a=xy@2, b=x@3, a=z@4, b=yy@5, b=yz@6"),
+    ("deletes", "a=xy@1, b=xz@2, a=null@3, a=xx@4, b=null@5, a=null@6"),
+    ("deletes of nothing", "a=null@1, b=xx@2, a=null@3, b=null@4, b=null@5"),
+    ("same value again", "a=xy@1, a=xy@2, a=x@3, a=x@3, b=xy@4"),
+    ("older", "a=xy@10, a=xz@5, b=x@7, a=null@3, a=zz@2, b=xy@7, b=yy@6"),
+    ("a predicate that changes its mind", "a=x@1, a=xx@2, a=y@3, a=yy@4, a=z@5, a=z@6, a=null@7, b=x@8, b=null@9"),
+    ("groups", "a=xy@1, b=xz@2, a=yx@3, b=yy@4, a=xx@5, b=null@6, a=x@7, a=null@8, c=@9, c=x@10"),
+    ("null keys", "null=x@1, a=x@2, null=null@3, null=xx@9, a=xy@4"),
+    ("headers", "a=x@5#trace=1, a=xy@3#trace=2, a=null@9#trace=3"),
+];
+
+pub(crate) const FAMILIES: &[Family] = &[
+    Family {
+        topologies: &[
+            "table_to_stream",
+            "table_filter",
+            "table_filter_not",
+            "table_filter_stored",
+            "table_map_values",
+            "table_map_values_stored",
+            "table_filter_map_values",
+            "table_group_by_count",
+            "table_group_by_reduce",
+            "table_group_by_aggregate",
+            "table_filter_group_by_aggregate",
+            "table_group_by_null",
+            "aggregate_group_by_aggregate",
+            "stream_to_table",
+        ],
+        sources: &["in"],
+        sinks: &["out"],
+        scripts: SCRIPTS,
+        nulls: NULLS,
+    },
+    Family {
+        topologies: &[
+            "versioned_table",
+            "versioned_table_filter",
+            "versioned_table_group_by_count",
+            "versioned_table_group_by_aggregate",
+        ],
+        sources: &["in"],
+        sinks: &["out"],
+        scripts: &[
+            ("older ones change nothing", "a=xy@10, a=xz@5, a=zz@9, a=null@8, a=zx@10, b=x@2"),
+            ("older than the history", "a=xy@10, b=x@100, b=y@79, b=z@80, b=null@81, a=x@70, a=z@80, a=y@11"),
+            ("deletes", "a=xy@10, a=null@12, a=xz@11, a=zz@12, a=null@14, a=null@13"),
+            ("same time", "a=xy@10, a=xz@10, a=null@10, a=xx@10"),
+        ],
+        nulls: NULLS,
+    },
+];

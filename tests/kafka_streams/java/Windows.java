@@ -1,0 +1,112 @@
+package millstream;
+
+import static millstream.Aggregations.groupByKey;
+import static millstream.Topologies.LONG;
+import static millstream.Topologies.STRING;
+import static millstream.Topologies.add;
+
+import java.time.Duration;
+import java.util.function.Function;
+import org.apache.kafka.common.serialization.Serde;
+import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.StreamsBuilder;
+import org.apache.kafka.streams.kstream.EmitStrategy;
+import org.apache.kafka.streams.kstream.KTable;
+import org.apache.kafka.streams.kstream.Materialized;
+import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.SessionWindowedKStream;
+import org.apache.kafka.streams.kstream.SessionWindows;
+import org.apache.kafka.streams.kstream.SlidingWindows;
+import org.apache.kafka.streams.kstream.Suppressed;
+import org.apache.kafka.streams.kstream.Suppressed.BufferConfig;
+import org.apache.kafka.streams.kstream.TimeWindowedKStream;
+import org.apache.kafka.streams.kstream.TimeWindows;
+import org.apache.kafka.streams.kstream.Windowed;
+import org.apache.kafka.streams.kstream.WindowedSerdes;
+import org.apache.kafka.streams.state.SessionStore;
+import org.apache.kafka.streams.state.WindowStore;
+
+/** Aggregates by window. Tumbling: size 10, grace 5. Hopping: size 10, advance 4, grace 5. Sliding: difference 10, grace 5.
+ * Sessions: gap 5, grace 5. */
+final class Windows {
+    private static final TimeWindows TUMBLING = TimeWindows.ofSizeAndGrace(ms(10), ms(5));
+    private static final TimeWindows NO_GRACE = TimeWindows.ofSizeWithNoGrace(ms(10));
+    private static final TimeWindows HOPPING = TimeWindows.ofSizeAndGrace(ms(10), ms(5)).advanceBy(ms(4));
+    private static final SlidingWindows SLIDING = SlidingWindows.ofTimeDifferenceAndGrace(ms(10), ms(5));
+    private static final SessionWindows SESSIONS = SessionWindows.ofInactivityGapAndGrace(ms(5), ms(5));
+
+    static void register() {
+        timeWindows("tumbling", b -> groupByKey(b, "in").windowedBy(TUMBLING));
+        timeWindows("tumbling_no_grace", b -> groupByKey(b, "in").windowedBy(NO_GRACE));
+        timeWindows("hopping", b -> groupByKey(b, "in").windowedBy(HOPPING));
+        timeWindows("sliding", b -> groupByKey(b, "in").windowedBy(SLIDING));
+        sessions("session", b -> groupByKey(b, "in").windowedBy(SESSIONS));
+        cogroups();
+    }
+
+    /** name_count, name_reduce, name_aggregate; name_suppress: a count until the window closes; name_emit_on_close: the same
+     * by the emit strategy. */
+    private static void timeWindows(String name, Function<StreamsBuilder, TimeWindowedKStream<String, String>> windows) {
+        add(name + "_count", b -> times(windows.apply(b).count(window(LONG)), LONG));
+        add(name + "_reduce", b -> times(windows.apply(b).reduce(Aggregations::reduced, window(STRING)), STRING));
+        add(name + "_aggregate", b -> times(
+            windows.apply(b).aggregate(() -> ">", Aggregations::added, window(STRING)), STRING));
+        add(name + "_suppress", b -> times(
+            windows.apply(b).aggregate(() -> ">", Aggregations::added, window(STRING)).suppress(untilClosed()), STRING));
+        add(name + "_emit_on_close", b -> times(windows.apply(b).emitStrategy(EmitStrategy.onWindowClose())
+            .aggregate(() -> ">", Aggregations::added, window(STRING)), STRING));
+    }
+
+    private static void sessions(String name, Function<StreamsBuilder, SessionWindowedKStream<String, String>> windows) {
+        add(name + "_count", b -> sessions(windows.apply(b).count(session(LONG)), LONG));
+        add(name + "_reduce", b -> sessions(windows.apply(b).reduce(Aggregations::reduced, session(STRING)), STRING));
+        add(name + "_aggregate", b -> sessions(aggregated(windows.apply(b)), STRING));
+        add(name + "_suppress", b -> sessions(aggregated(windows.apply(b)).suppress(untilClosed()), STRING));
+        add(name + "_emit_on_close", b -> sessions(
+            aggregated(windows.apply(b).emitStrategy(EmitStrategy.onWindowClose())), STRING));
+    }
+
+    private static void cogroups() {
+        add("cogroup_tumbling", b -> times(
+            groupByKey(b, "left").cogroup(Aggregations::added).cogroup(groupByKey(b, "right"), Aggregations::marked)
+                .windowedBy(TUMBLING).aggregate(() -> ">", window(STRING)), STRING));
+        add("cogroup_sliding", b -> times(
+            groupByKey(b, "left").cogroup(Aggregations::added).cogroup(groupByKey(b, "right"), Aggregations::marked)
+                .windowedBy(SLIDING).aggregate(() -> ">", window(STRING)), STRING));
+        add("cogroup_session", b -> sessions(
+            groupByKey(b, "left").cogroup(Aggregations::added).cogroup(groupByKey(b, "right"), Aggregations::marked)
+                .windowedBy(SESSIONS).aggregate(() -> ">", Aggregations::merged, session(STRING)), STRING));
+    }
+
+    private static KTable<Windowed<String>, String> aggregated(SessionWindowedKStream<String, String> windows) {
+        return windows.aggregate(() -> ">", Aggregations::added, Aggregations::merged, session(STRING));
+    }
+
+    private static Suppressed<Windowed<?>> untilClosed() {
+        return Suppressed.untilWindowCloses(BufferConfig.unbounded());
+    }
+
+    // A store in memory forgets at once what is beyond its retention, which by default is the windows' size and grace: a
+    // window would be gone before it is emitted on close. Stores on disk keep segments of at least a minute.
+    private static <V> Materialized<String, V, WindowStore<Bytes, byte[]>> window(Serde<V> serde) {
+        return Materialized.<String, V, WindowStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde)
+            .withRetention(Duration.ofHours(1));
+    }
+
+    private static <V> Materialized<String, V, SessionStore<Bytes, byte[]>> session(Serde<V> serde) {
+        return Materialized.<String, V, SessionStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde)
+            .withRetention(Duration.ofHours(1));
+    }
+
+    private static <V> void times(KTable<Windowed<String>, V> table, Serde<V> serde) {
+        table.toStream().to("out", Produced.with(WindowedSerdes.timeWindowedSerdeFrom(String.class, 10), serde));
+    }
+
+    private static <V> void sessions(KTable<Windowed<String>, V> table, Serde<V> serde) {
+        table.toStream().to("out", Produced.with(WindowedSerdes.sessionWindowedSerdeFrom(String.class), serde));
+    }
+
+    static Duration ms(long ms) {
+        return Duration.ofMillis(ms);
+    }
+}
