@@ -1,6 +1,6 @@
 //! Aggregates of streams without windows.
 
-use super::{Family, Nulls};
+use super::{Family, LATE, Nulls, Scripts};
 
 pub(crate) const FAMILIES: &[Family] = &[
     Family {
@@ -14,24 +14,26 @@ pub(crate) const FAMILIES: &[Family] = &[
         ],
         sources: &["in"],
         sinks: &["out"],
-        scripts: &[
+        scripts: &[&[
             ("one key", "a=x@1, a=y@2, a=x@3, a=xx@4"),
             ("out of order", "a=x@10, a=y@3, b=x@12, b=y@11, a=z@11, a=x@0"),
             ("ties", "a=x@5, a=x@5, b=x@5, a=y@5"),
             ("nulls", "a=x@1, a=null@9, null=y@8, null=null@9, a=y@2, b=null@3, b=@4"),
             ("headers", "a=x@5#trace=1, a=y@3#trace=2, a=x@9"),
-        ],
+        ]],
         nulls: Nulls { keys: true, values: true },
+        late: LATE,
     },
     Family {
         topologies: &["cogroup"],
         sources: &["left", "right"],
         sinks: &["out"],
-        scripts: &[
+        scripts: &[&[
             ("both", "left a=x@1, right a=y@2, left b=z@9, right b=w@3, right c=v@9, left c=u@9"),
             ("out of order", "left a=x@10, right a=y@3, left a=z@7, right a=x@12"),
             ("nulls", "left a=x@1, left a=null@2, right a=null@3, right null=x@4, left a=y@0"),
-        ],
+        ]],
         nulls: Nulls { keys: true, values: true },
+        late: LATE,
     },
 ];

@@ -17,11 +17,16 @@ pub(crate) struct Family {
     pub(crate) topologies: &'static [&'static str],
     pub(crate) sources: &'static [&'static str],
     pub(crate) sinks: &'static [&'static str],
-    /// Name and text of the scripts made by hand.
-    pub(crate) scripts: &'static [(&'static str, &'static str)],
+    /// The scripts made by hand.
+    pub(crate) scripts: &'static [Scripts],
     /// What generated scripts may hold.
     pub(crate) nulls: Nulls,
+    /// How late, in ms, records of generated scripts may be.
+    pub(crate) late: i64,
 }
+
+/// Name and text of scripts made by hand.
+pub(crate) type Scripts = &'static [(&'static str, &'static str)];
 
 #[derive(Clone, Copy)]
 pub(crate) struct Nulls {
@@ -32,6 +37,9 @@ pub(crate) struct Nulls {
 /// How many scripts are generated for each topology, and of how many records.
 const SEEDS: u64 = 8;
 const RECORDS: usize = 40;
+
+/// So late that some records are too late for every window.
+const LATE: i64 = 20;
 
 pub(crate) fn families() -> impl Iterator<Item = &'static Family> {
     let all = [
@@ -48,7 +56,12 @@ pub(crate) fn families() -> impl Iterator<Item = &'static Family> {
 impl Family {
     /// All scripts of one of its topologies: by hand, then generated.
     pub(crate) fn scripts(&self, topology: &str) -> Vec<Script> {
-        let by_hand = self.scripts.iter().map(|(name, text)| Script::parse(topology, name, self.sources[0], text));
+        let by_hand = self
+            .scripts
+            .iter()
+            .copied()
+            .flatten()
+            .map(|(name, text)| Script::parse(topology, name, self.sources[0], text));
         by_hand.chain((0..SEEDS).map(|seed| self.generate(topology, seed))).collect()
     }
 
@@ -65,7 +78,7 @@ impl Family {
                 1..8 => 0,
                 _ => rng.random_range(1..5),
             };
-            let late = if rng.random_bool(0.3) { rng.random_range(0..20) } else { 0 };
+            let late = if rng.random_bool(0.3) { rng.random_range(0..=self.late) } else { 0 };
             let topic = self.sources[rng.random_range(0..self.sources.len())].to_owned();
             let text = |texts: &[&str], rng: &mut StdRng| texts[rng.random_range(0..texts.len())].as_bytes().to_vec();
             let key = (!(self.nulls.keys && rng.random_bool(0.05))).then(|| Hex(text(&KEYS, &mut rng)));

@@ -1,10 +1,10 @@
 //! Joins of tables.
 
-use super::{Family, Nulls};
+use super::{Family, LATE, Nulls, Scripts};
 
 const NULLS: Nulls = Nulls { keys: true, values: true };
 
-const BY_KEY: &[(&str, &str)] = &[
+const BY_KEY: Scripts = &[
     ("left first", "left a=x@1, right a=yy@2, left a=xx@3, right a=zz@4, right b=y@5, left b=x@6"),
     (
         "deletes",
@@ -36,28 +36,30 @@ pub(crate) const FAMILIES: &[Family] = &[
         ],
         sources: &["left", "right"],
         sinks: &["out"],
-        scripts: BY_KEY,
+        scripts: &[BY_KEY],
         nulls: NULLS,
+        late: LATE,
     },
     Family {
         topologies: &["table_join_join"],
         sources: &["left", "right", "third"],
         sinks: &["out"],
-        scripts: &[
+        scripts: &[&[
             (
                 "one after the other",
                 "left a=x@1, right a=y@2, third a=z@3, right a=null@4, third a=w@5, right a=v@6, left a=null@7",
             ),
             ("third first", "third a=z@9, left a=x@1, right a=y@2, third a=null@3, left a=null@4, third a=u@5"),
-        ],
+        ]],
         nulls: NULLS,
+        late: LATE,
     },
     Family {
         // The left value's first character is the right key; "" and "-" have none.
         topologies: &["foreign_key_join", "foreign_key_left_join"],
         sources: &["left", "right"],
         sinks: &["out"],
-        scripts: &[
+        scripts: &[&[
             ("left first", "left 1=a@1, left 2=ab@2, right a=x@3, right a=y@4, left 3=b@5, right b=z@6"),
             ("right first", "right a=x@1, right b=y@2, left 1=a1@3, left 2=b1@4, left 3=c1@5, right c=z@6"),
             (
@@ -80,7 +82,8 @@ pub(crate) const FAMILIES: &[Family] = &[
             ("same value again", "right a=x@1, left 1=a1@2, left 1=a1@3, right a=x@4, left 1=a1@4"),
             ("null keys", "right null=x@1, left null=a1@2, right a=y@3, left 1=a1@4"),
             ("headers", "left 1=a1@1#from=left, right a=x@2#from=right, left 1=a2@3#from=left"),
-        ],
+        ]],
         nulls: NULLS,
+        late: LATE,
     },
 ];

@@ -1,10 +1,10 @@
 //! Operators on one table.
 
-use super::{Family, Nulls};
+use super::{Family, LATE, Nulls, Scripts};
 
 const NULLS: Nulls = Nulls { keys: true, values: true };
 
-const SCRIPTS: &[(&str, &str)] = &[
+const SCRIPTS: Scripts = &[
     ("updates", "a=x@1, a=xy@2, b=x@3, a=z@4, b=yy@5, b=yz@6"),
     ("deletes", "a=xy@1, b=xz@2, a=null@3, a=xx@4, b=null@5, a=null@6"),
     ("deletes of nothing", "a=null@1, b=xx@2, a=null@3, b=null@4, b=null@5"),
@@ -36,8 +36,9 @@ pub(crate) const FAMILIES: &[Family] = &[
         ],
         sources: &["in"],
         sinks: &["out"],
-        scripts: SCRIPTS,
+        scripts: &[SCRIPTS],
         nulls: NULLS,
+        late: LATE,
     },
     Family {
         topologies: &[
@@ -48,12 +49,13 @@ pub(crate) const FAMILIES: &[Family] = &[
         ],
         sources: &["in"],
         sinks: &["out"],
-        scripts: &[
+        scripts: &[&[
             ("older ones change nothing", "a=xy@10, a=xz@5, a=zz@9, a=null@8, a=zx@10, b=x@2"),
             ("older than the history", "a=xy@10, b=x@100, b=y@79, b=z@80, b=null@81, a=x@70, a=z@80, a=y@11"),
             ("deletes", "a=xy@10, a=null@12, a=xz@11, a=zz@12, a=null@14, a=null@13"),
             ("same time", "a=xy@10, a=xz@10, a=null@10, a=xx@10"),
-        ],
+        ]],
         nulls: NULLS,
+        late: LATE,
     },
 ];

@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use millstream::prelude::*;
 
-use super::{Key, Twin, first, keyed, stream, table, text, texts};
+use super::{Key, Twin, complete, first, stream, table, text, texts};
 
 pub(crate) const TWINS: &[Twin] = &[
     ("stream_table_join", |b| {
         let table = table(b, "right");
-        keyed(b, "left").join(&table, |left, right| pair(left.as_ref(), Some(right))).to(&texts("out"));
+        complete(b, "left").join(&table, |left, right| pair(Some(&left), Some(right))).to(&texts("out"));
     }),
     ("stream_table_left_join", |b| {
         let table = table(b, "right");
-        stream(b, "left").left_join(&table, |left, right| pair(left.as_ref(), right)).to(&texts("out"));
+        let values = stream(b, "left").flat_map_values(|value| value);
+        values.left_join(&table, |left, right| pair(Some(&left), right)).to(&texts("out"));
     }),
     ("stream_join", |b| inner(b, around())),
     ("stream_left_join", |b| left(b, around())),
@@ -30,13 +31,15 @@ pub(crate) const TWINS: &[Twin] = &[
     }),
     ("global_table_join", |b| {
         let table = global(b);
-        let joined = stream(b, "left").join_global(&table, foreign_key, |left, right| pair(left.as_ref(), Some(right)));
-        joined.to(&texts("out"));
+        let left = stream(b, "left").flat_map_values(|value| value);
+        left.join_global(&table, |_, v| Some(first(Some(v))), |left, right| pair(Some(&left), Some(right)))
+            .to(&texts("out"));
     }),
     ("global_table_left_join", |b| {
         let table = global(b);
-        let joined = stream(b, "left").left_join_global(&table, foreign_key, |left, right| pair(left.as_ref(), right));
-        joined.to(&texts("out"));
+        let left = stream(b, "left").flat_map_values(|value| value);
+        left.left_join_global(&table, |_, v| Some(first(Some(v))), |left, right| pair(Some(&left), right))
+            .to(&texts("out"));
     }),
 ];
 
@@ -61,10 +64,6 @@ fn outer(b: &TopologyBuilder, windows: JoinWindows) {
 
 fn global(b: &TopologyBuilder) -> GlobalTable<String, String> {
     b.global_table(&Topic::new("right", Utf8, Utf8), "global-store")
-}
-
-fn foreign_key(_: &Key, value: &Option<String>) -> Option<String> {
-    value.as_ref().map(|value| first(Some(value)))
 }
 
 fn around() -> JoinWindows {

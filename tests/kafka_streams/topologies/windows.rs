@@ -32,9 +32,9 @@ fn count(b: &TopologyBuilder, windows: TimeWindows) {
 
 fn reduce(b: &TopologyBuilder, windows: TimeWindows) {
     let store = Store::new("store", Nullable(Utf8), Nullable(Utf8));
-    let reduced = windowed(b, windows).reduce(store, |so_far, next| {
-        let next = text(next.as_ref()).to_owned();
-        so_far.as_ref().map(|so_far| format!("{so_far},{next}"))
+    let reduced = windowed(b, windows).reduce(store, |so_far, next| match so_far {
+        Some(so_far) => Some(format!("{so_far},{}", text(next.as_ref()))),
+        None => next,
     });
     reduced.to_stream().map_values(Option::flatten).to(&texts());
 }
