@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use millstream::broker::{Broker, CleanupPolicy, NewTopic};
 use millstream::client::{RecordWriter, read_all};
 use millstream::prelude::*;
-use millstream::worker::{Application, Options};
+use millstream::worker::{Application, Moment, Options};
 use millstream_memory::{ClientSettings, MemoryBroker};
 use millstream_service::run::{RunOptions, run};
 
@@ -39,9 +39,9 @@ fn loaded(partitions: i32, records: i64) -> Arc<dyn Broker> {
 
 /// Runs a topology until its input is processed.
 fn run_to_end(broker: &Arc<dyn Broker>, workers: usize, define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) {
-    let options = Options { workers, ..Options::new("calls", "one") };
+    let options = Options { workers, until: Some(Moment::End), ..Options::new("calls", "one") };
     let application = Application::new(options, Arc::new(define)).unwrap();
-    let options = RunOptions { until_end: true, shutdown_timeout: Duration::from_secs(60) };
+    let options = RunOptions { shutdown_timeout: Duration::from_secs(60) };
     run(application, broker.clone(), &options, &AtomicBool::new(false), |_| ()).unwrap();
 }
 

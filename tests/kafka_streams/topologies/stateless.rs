@@ -5,8 +5,8 @@ use millstream::prelude::*;
 use super::{Key, Twin, length, stream, text, texts};
 
 pub(crate) const TWINS: &[Twin] = &[
-    ("filter", |b| stream(b, "in").filter(|_, v| length(v.as_ref()) % 2 == 0).to(&texts("out"))),
-    ("filter_not", |b| stream(b, "in").filter_not(|_, v| length(v.as_ref()) % 2 == 0).to(&texts("out"))),
+    ("filter", |b| stream(b, "in").filter(|_, v| length(v.as_ref()).is_multiple_of(2)).to(&texts("out"))),
+    ("filter_not", |b| stream(b, "in").filter_not(|_, v| length(v.as_ref()).is_multiple_of(2)).to(&texts("out"))),
     ("map", |b| stream(b, "in").map(|k, v| (v, k)).to(&texts("out"))),
     ("map_values", |b| stream(b, "in").map_values(|v| v.map(|v| v + "!")).to(&texts("out"))),
     ("flat_map", |b| {
