@@ -1,6 +1,6 @@
 //! Aggregates of streams without windows.
 
-use super::{Family, LATE, Nulls, Scripts};
+use super::{Family, LATE, Nulls};
 
 pub(crate) const FAMILIES: &[Family] = &[
     Family {
