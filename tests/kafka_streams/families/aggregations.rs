@@ -1,6 +1,6 @@
 //! Aggregates of streams without windows.
 
-use super::{Compared, Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls};
 
 pub(crate) const FAMILIES: &[Family] = &[
     Family {
