@@ -2,6 +2,7 @@
 
 mod calls;
 mod cogroup;
+mod cogroup_windowed;
 mod deduplicate;
 mod faults;
 mod global;
