@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use millstream::broker::{
@@ -50,12 +51,14 @@ struct Running {
 /// A topology that has work left after so many steps passes records round and round.
 const STEPS_MAX: usize = 1_000_000;
 
+/// How long a worker waits after a commit that was refused, in ms.
+const RETRY_MS: i64 = 100;
+
 impl TopologyTestDriver {
     /// Builds the topology and starts it, at wall-clock time 0. Its source topics, and the sinks whose names are fixed,
     /// are created.
     pub fn new(define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Self {
-        let options = Options { commit_interval_ms: 0, ..Options::new("test", "driver") };
-        let application = ok(Application::new(options, Arc::new(define)));
+        let application = application(define);
         let cluster = MemoryBroker::new();
         let never = i64::MAX;
         let settings = ClientSettings {
@@ -64,12 +67,7 @@ impl TopologyTestDriver {
             ..ClientSettings::new(application.options.application_id.clone())
         };
         let broker = cluster.client(settings);
-        for name in own_topics(&application.topology) {
-            ok(broker.create(&[one_partition(&name)]));
-        }
-        let plan = ok(application.plan(&*broker));
-        ok(application.create_topics(&*broker, &plan));
-        let tasks = plan.tasks.iter().map(|count| *count as usize).sum();
+        let tasks = create_topics(&application, &*broker);
         let running = start(&application, &broker);
         let outputs = BTreeMap::new();
         let mut driver = TopologyTestDriver { cluster, broker, application, tasks, running, now: 0, outputs };
@@ -109,11 +107,73 @@ impl TopologyTestDriver {
 
     /// Stops the topology and starts it again with empty memory: state comes back from the changelogs.
     pub fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
+    /// Stops the topology and starts another one in its place: a later version of it, with the same application id, so that
+    /// it goes on from the same positions, with the same changelogs.
+    ///
+    /// ```
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
+    /// let sums = |factor: i64| {
+    ///     let (i, o) = (input.clone(), output.clone());
+    ///     move |b: &TopologyBuilder| {
+    ///         b.stream(&i).group_by_key().reduce(Store::new("sums", Utf8, Be64), move |a, b| a + factor * b).to_stream().to(&o)
+    ///     }
+    /// };
+    /// let mut driver = TopologyTestDriver::new(sums(1));
+    /// driver.pipe(&input, "a".to_string(), 2, 0);
+    /// driver.restart_with(sums(10));
+    /// driver.pipe(&input, "a".to_string(), 3, 0);
+    /// assert_eq!(driver.values(&output), [2, 32]);
+    /// ```
+    pub fn restart_with(&mut self, define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) {
+        self.stop();
+        self.application = application(define);
+        self.tasks = create_topics(&self.application, &*self.broker);
+        self.start();
+    }
+
+    /// Has the next commit refused: what was done for it is taken back, and done again. Then the wall clock goes on by 100 ms,
+    /// as a worker waits for so long.
+    ///
+    /// ```
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
+    /// let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     b.stream(&i).group_by_key().reduce(Store::new("sums", Utf8, Be64), |a, b| a + b).to_stream().to(&o)
+    /// });
+    /// driver.pipe(&input, "a".to_string(), 2, 0);
+    /// driver.refuse_next_commit();
+    /// driver.pipe(&input, "a".to_string(), 3, 0);
+    /// assert_eq!(driver.values(&output), [2, 5]);
+    /// assert_eq!(driver.aborts(), 1);
+    /// ```
+    pub fn refuse_next_commit(&mut self) {
+        self.cluster.refuse_commits(1);
+    }
+
+    /// How often the topology went back to its last commit since it was started.
+    pub fn aborts(&self) -> u64 {
+        self.running.instance.status().iter().map(|status| status.aborts.load(Ordering::Relaxed)).sum()
+    }
+
+    fn stop(&mut self) {
         self.running.instance.stop();
         while self.running.instance.step(Duration::ZERO) != Phase::Stopped {
             self.running.worker.step(self.now);
         }
         self.cluster.clean();
+    }
+
+    fn start(&mut self) {
         self.running = start(&self.application, &self.broker);
         self.settle();
     }
@@ -169,7 +229,12 @@ impl TopologyTestDriver {
         let Running { instance, worker } = &mut self.running;
         for _ in 0..STEPS_MAX {
             instance.step(Duration::ZERO);
+            let to_refuse = self.cluster.refused_commits();
             let idle = worker.step(self.now) != Step::Busy;
+            if self.cluster.refused_commits() < to_refuse {
+                self.now += RETRY_MS;
+                self.cluster.advance_to(self.now);
+            }
             if let Some(failure) = instance.failure() {
                 panic!("the topology failed: {failure}");
             }
@@ -187,6 +252,21 @@ fn start(application: &Arc<Application>, broker: &Arc<dyn Broker>) -> Running {
     let (instance, mut seeds) = ok(Instance::start(application.clone(), broker.clone(), vec![waker]));
     let worker = Worker::from(seeds.remove(0));
     Running { instance, worker }
+}
+
+fn application(define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Arc<Application> {
+    let options = Options { commit_interval_ms: 0, ..Options::new("test", "driver") };
+    ok(Application::new(options, Arc::new(define)))
+}
+
+/// Creates the topics that a topology needs; returns how many tasks it has.
+fn create_topics(application: &Application, broker: &dyn Broker) -> usize {
+    for name in own_topics(&application.topology) {
+        ok(broker.create(&[one_partition(&name)]));
+    }
+    let plan = ok(application.plan(broker));
+    ok(application.create_topics(broker, &plan));
+    plan.tasks.iter().map(|count| *count as usize).sum()
 }
 
 /// The topics that users make: sources, and sinks whose names are fixed.

@@ -110,12 +110,12 @@ impl TopologyBuilder {
     /// A store for processors to use; see [`Stream::process`].
     pub fn store<K, V>(&self, store: Store<K, V>) -> KeyValueStore<K, V>
     where
-        K: Hash + Eq + 'static,
+        K: Hash + Eq + Clone + 'static,
         V: Clone + 'static,
     {
         let mut graph = self.graph.borrow_mut();
         let id = graph.store(&store.name);
-        let store = KeyValueStore::new(id, store);
+        let store = KeyValueStore::new(id, store, &graph.clock);
         graph.set_store(id, store.erased());
         store
     }

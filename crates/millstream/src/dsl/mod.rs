@@ -11,6 +11,7 @@ mod late;
 mod process;
 mod sink;
 mod split;
+mod stores;
 mod stream;
 mod table;
 mod windowed;

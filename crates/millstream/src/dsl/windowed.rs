@@ -139,6 +139,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V> {
         step: impl Fn(&K, V, &mut Option<A>) + 'static,
     ) -> Table<Windowed<K>, A> {
         let (builder, windows, late) = (&self.stream.builder, self.windows, self.late.clone());
+        builder.graph.borrow_mut().refuse_time_to_live(&store, "the rows of a window live until it is closed");
         let id = builder.graph.borrow_mut().store(&store.name);
         let store = WindowStore::new(id, store, windows);
         builder.graph.borrow_mut().set_store(id, store.erased());

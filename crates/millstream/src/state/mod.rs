@@ -4,14 +4,23 @@
 //! was changed, the value before: a commit writes each such key once to the changelog and forgets the old values; an
 //! abort puts them back. Both cost the changed keys, not the store.
 
+mod expiry;
 mod key_value;
+mod ordered;
+mod ordered_rows;
 mod rows;
 mod store;
+mod upgrade;
 mod window;
+mod write;
 
 pub use key_value::KeyValueStore;
+pub use ordered::OrderedStore;
 pub use store::Store;
 pub use window::WindowStore;
+
+pub(crate) use store::StoreOptions;
+pub(crate) use upgrade::Versions;
 
 use crate::broker::{BrokerError, Message};
 use crate::record::Timestamp;
@@ -31,6 +40,11 @@ pub(crate) enum FlushError {
 
 /// What a task does with a store, whatever its types.
 pub(crate) trait StateStore {
+    /// What its user said of it; `None` for what is kept as usual.
+    fn options(&self) -> Option<&StoreOptions> {
+        None
+    }
+
     /// Writes each row that changed since the last commit, and tombstones for what is expired at this stream time.
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError>;
 

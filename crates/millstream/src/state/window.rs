@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use super::rows::Rows;
-use super::{Connect, FlushError, StateStore, Store, StoreId, WriteRow};
+use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, encode};
@@ -79,6 +79,10 @@ impl<K, V> Connect for WindowStore<K, V> {
 }
 
 impl<K: Hash + Eq + 'static, V: 'static> StateStore for WindowRows<K, V> {
+    fn options(&self) -> Option<&StoreOptions> {
+        Some(&self.store.options)
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
         for (start, rows) in self.rows.borrow().iter() {

@@ -1,7 +1,7 @@
 use super::{Task, TaskError, committed_stream_time};
 use crate::broker::{BrokerError, Committed, ErrorKind, TopicPartition};
 use crate::processor::{Context, Output};
-use crate::record::Timestamp;
+use crate::record::{Headers, Timestamp};
 use crate::state::FlushError;
 
 impl Task {
@@ -29,10 +29,14 @@ impl Task {
             }
         }
         for store in &self.graph.stores {
-            let mut write = |key: &[u8], value: Option<&[u8]>, timestamp| {
-                output.send_row(store.changelog, self.id.partition, key, value, timestamp)
+            let Some(changelog) = &store.changelog else {
+                continue;
             };
-            store.store.flush(self.graph.clock.now(), &mut write).map_err(|error| match error {
+            let mut write = |key: &[u8], value: Option<&[u8]>, timestamp, headers: &Headers| {
+                output.send_row(changelog.topic, self.id.partition, key, value, timestamp, headers)
+            };
+            let flushed = changelog.versions.flush(&*store.store, self.graph.clock.now(), &mut write);
+            flushed.map_err(|error| match error {
                 FlushError::Broker(error) => error,
                 FlushError::Serde(error) => BrokerError::new(
                     ErrorKind::Fatal,
@@ -50,7 +54,11 @@ impl Task {
     /// The commit went through: the values before are forgotten.
     pub(crate) fn note_committed(&mut self) {
         for store in &self.graph.stores {
-            store.store.commit(self.graph.clock.now());
+            let stream_time = self.graph.clock.now();
+            match &store.changelog {
+                Some(changelog) => changelog.versions.commit(&*store.store, stream_time),
+                None => store.store.commit(stream_time),
+            }
         }
         for input in &mut self.inputs {
             input.note_committed();

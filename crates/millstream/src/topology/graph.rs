@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::broker::{Message, TopicId};
 use crate::processor::{Context, ProcessError, Punctuation, PunctuationType};
 use crate::record::Timestamp;
-use crate::state::{StateStore, StoreId};
+use crate::state::{StateStore, Store, StoreId};
 use crate::time::Clock;
 use crate::topology::Repartition;
 
@@ -64,7 +64,8 @@ pub(crate) struct Source {
 
 pub(crate) struct StoreEntry {
     pub(crate) name: Arc<str>,
-    pub(crate) changelog: TopicId,
+    /// `None` for a store in memory alone.
+    pub(crate) changelog: Option<TopicId>,
     /// The nodes that use it.
     pub(crate) nodes: Vec<NodeId>,
     pub(crate) store: Option<Rc<dyn StateStore>>,
@@ -164,17 +165,54 @@ impl Graph {
         if self.stores.iter().any(|store| store.name == *name) {
             self.errors.push(format!("two stores are named {name}; each name is given once"));
         }
-        let changelog = self.topic(&format!("{}-{name}-changelog", self.application_id));
-        self.stores.push(StoreEntry { name: name.clone(), changelog, nodes: Vec::new(), store: None });
+        self.stores.push(StoreEntry { name: name.clone(), changelog: None, nodes: Vec::new(), store: None });
         StoreId(self.stores.len() - 1)
     }
 
     pub(crate) fn set_store(&mut self, id: StoreId, store: Rc<dyn StateStore>) {
+        let name = self.stores[id.0].name.clone();
+        if store.options().is_none_or(|options| options.changelog) {
+            let changelog = self.topic(&format!("{}-{name}-changelog", self.application_id));
+            self.stores[id.0].changelog = Some(changelog);
+        }
+        if let Some(options) = store.options() {
+            let version = options.version.unwrap_or(0);
+            if let Some(from) = options.upgrades.keys().find(|from| **from >= version) {
+                self.errors.push(format!(
+                    "store {name} is of version {version} and has an upgrade from version {from}; give it the newer version()"
+                ));
+            }
+        }
         self.stores[id.0].store = Some(store);
     }
 
     pub(crate) fn connect(&mut self, store: StoreId, node: NodeId) {
-        self.stores[store.0].nodes.push(node);
+        let entry = &mut self.stores[store.0];
+        entry.nodes.push(node);
+        let options = entry.store.as_ref().and_then(|store| store.options());
+        if options.is_some_and(|options| options.time_to_live_ms.is_some()) {
+            self.uses_time(node, 0);
+        }
+    }
+
+    /// Says that a kind of store does not take a time to live, if it was given one.
+    pub(crate) fn refuse_time_to_live<K, V>(&mut self, store: &Store<K, V>, instead: &str) {
+        if store.options.time_to_live_ms.is_some() {
+            let name = &store.name;
+            self.errors.push(format!(
+                "store {name} has a time_to_live(), which only key-value and ordered stores take; {instead}"
+            ));
+        }
+    }
+
+    /// Says of each store that no node uses it.
+    pub(crate) fn unused_stores(&self) -> impl Iterator<Item = String> {
+        self.stores.iter().filter(|store| store.nodes.is_empty()).map(|store| {
+            format!(
+                "store {0} is used by no processor; give it to one, process(.., &[&{0}]), or take it out",
+                store.name
+            )
+        })
     }
 
     /// Says that a node depends on event time, and how far behind it, in ms, what it pushes may be.
