@@ -10,6 +10,8 @@ mod ordered;
 mod ordered_rows;
 mod rows;
 mod store;
+#[cfg(test)]
+mod tests;
 mod upgrade;
 mod window;
 mod write;
