@@ -165,6 +165,16 @@ impl TopologyTestDriver {
         self.running.instance.status().iter().map(|status| status.aborts.load(Ordering::Relaxed)).sum()
     }
 
+    /// The topology that runs, as a value.
+    pub fn topology(&self) -> &Topology {
+        &self.application.topology
+    }
+
+    /// Whether there is a topic of that name.
+    pub fn has_topic(&self, name: &str) -> bool {
+        ok(self.broker.describe(&[name])).iter().any(Option::is_some)
+    }
+
     fn stop(&mut self) {
         self.running.instance.stop();
         while self.running.instance.step(Duration::ZERO) != Phase::Stopped {

@@ -1,5 +1,8 @@
 //! What topologies do over time, restarts and errors.
 
+mod stores;
+mod timers;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 

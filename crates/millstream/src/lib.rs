@@ -25,10 +25,12 @@ pub mod worker;
 /// What a topology is written with.
 pub mod prelude {
     pub use crate::dsl::{Change, GroupedStream, Stream, Table, TopologyBuilder, WindowedStream};
-    pub use crate::processor::{ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType};
+    pub use crate::processor::{
+        ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType, TimerProcessor,
+    };
     pub use crate::record::{Headers, Record, Timestamp};
     pub use crate::serde::{Be32, Be64, Bytes, F32, F64, Json, Nullable, Serde, TimeWindowed, Unit, Utf8};
-    pub use crate::state::{KeyValueStore, OrderedStore, Store};
+    pub use crate::state::{KeyValueStore, OrderedStore, Store, Timer, TimerStore};
     pub use crate::time::Watermark;
     pub use crate::topic::Topic;
     pub use crate::window::{TimeWindows, Window, Windowed};

@@ -14,6 +14,7 @@ mod split;
 mod stores;
 mod stream;
 mod table;
+mod timers;
 mod windowed;
 
 pub use crate::topology::TopologyBuilder;

@@ -12,6 +12,7 @@ mod rows;
 mod store;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod upgrade;
 mod window;
 mod write;
@@ -19,6 +20,7 @@ mod write;
 pub use key_value::KeyValueStore;
 pub use ordered::OrderedStore;
 pub use store::Store;
+pub use timers::{Timer, TimerStore};
 pub use window::WindowStore;
 
 pub(crate) use store::StoreOptions;

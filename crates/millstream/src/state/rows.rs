@@ -98,6 +98,15 @@ impl<K: Hash + Eq, V> Rows<K, V> {
         })
     }
 
+    /// The rows that changed since the last commit, with what they were then: key, before, now, time.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = (&K, Option<&V>, Option<&V>, Timestamp)> {
+        self.undo.iter().filter_map(|undo| {
+            let (key, row) = self.rows.get_index(undo.row)?;
+            let before = undo.before.as_ref().map(|(value, _)| value);
+            (before.is_some() || row.value.is_some()).then_some((key, before, row.value.as_ref(), row.timestamp))
+        })
+    }
+
     /// The rows that the changelog has, as of the last commit: key and time.
     pub(crate) fn in_changelog(&self) -> impl Iterator<Item = (&K, Timestamp)> {
         let added: HashSet<usize> =

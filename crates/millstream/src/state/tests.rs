@@ -2,6 +2,7 @@
 //! restore from the compacted changelog what was there.
 
 mod maps;
+mod timers;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

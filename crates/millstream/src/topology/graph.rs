@@ -246,6 +246,10 @@ impl Graph {
         self.commit_hooks.push(CommitHook { node, call: Box::new(call) });
     }
 
+    pub(crate) fn store_name(&self, store: StoreId) -> Arc<str> {
+        self.stores[store.0].name.clone()
+    }
+
     pub(crate) fn name(&self, node: NodeId) -> Arc<str> {
         self.nodes[node.0].name.clone()
     }
