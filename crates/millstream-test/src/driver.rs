@@ -165,6 +165,12 @@ impl TopologyTestDriver {
         self.running.instance.status().iter().map(|status| status.aborts.load(Ordering::Relaxed)).sum()
     }
 
+    /// How many records came too late since the topology was started, for each node that had some.
+    pub fn late(&self) -> BTreeMap<String, u64> {
+        let of_workers = self.running.instance.status().iter().map(|status| status.late()).collect::<Vec<_>>();
+        of_workers.into_iter().flatten().map(|(node, count)| (node.to_string(), count)).collect()
+    }
+
     /// The topology that runs, as a value.
     pub fn topology(&self) -> &Topology {
         &self.application.topology

@@ -2,6 +2,7 @@
 
 mod stores;
 mod timers;
+mod versioned;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;

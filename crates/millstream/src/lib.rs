@@ -30,7 +30,7 @@ pub mod prelude {
     };
     pub use crate::record::{Headers, Record, Timestamp};
     pub use crate::serde::{Be32, Be64, Bytes, F32, F64, Json, Nullable, Serde, TimeWindowed, Unit, Utf8};
-    pub use crate::state::{KeyValueStore, OrderedStore, Store, Timer, TimerStore};
+    pub use crate::state::{KeyValueStore, OrderedStore, Store, Timer, TimerStore, VersionedStore};
     pub use crate::time::Watermark;
     pub use crate::topic::Topic;
     pub use crate::window::{TimeWindows, Window, Windowed};

@@ -120,7 +120,7 @@ impl TopologyBuilder {
         store
     }
 
-    fn feed(
+    pub(super) fn feed(
         &self,
         node: NodeId,
         topic: Arc<str>,
@@ -134,6 +134,6 @@ impl TopologyBuilder {
     }
 }
 
-fn unreadable(part: &str, error: &crate::serde::SerdeError) -> ProcessError {
+pub(super) fn unreadable(part: &str, error: &crate::serde::SerdeError) -> ProcessError {
     ProcessError::new(format!("the {part} cannot be read: {error}"))
 }

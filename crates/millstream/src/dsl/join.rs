@@ -7,7 +7,8 @@ use crate::state::Connect;
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Joins each record with the table's value of its key, as it is when the record is processed; a record without one
-    /// is dropped. Changes of the table yield nothing. Both topics must have the same partition count.
+    /// is dropped; of a [versioned table](super::TopologyBuilder::versioned_table), its value as of the record's timestamp.
+    /// Changes of the table yield nothing. Both topics must have the same partition count.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -62,6 +63,18 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
         joiner: impl Fn(V, Option<&T>) -> Option<W> + 'static,
     ) -> Stream<K, W> {
         self.require_unchanged_key(operator);
+        if let Some(store) = table.versions.as_ref().map(|versions| versions.store.clone()) {
+            let id = store.store_id();
+            let joined = self.then(operator, false, move |context, record, children: &Tee<K, W>| {
+                let Record { key, value, timestamp, headers } = record;
+                match store.with_as_of(&key, timestamp, |row| joiner(value, row)) {
+                    Some(value) => children.push(context, Record { key, value, timestamp, headers }),
+                    None => Ok(()),
+                }
+            });
+            self.builder.graph.borrow_mut().connect(id, joined.node);
+            return joined;
+        }
         let Some(store) = table.store.clone() else {
             let mut graph = self.builder.graph.borrow_mut();
             let node = graph.name(table.node);

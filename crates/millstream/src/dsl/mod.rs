@@ -15,6 +15,7 @@ mod stores;
 mod stream;
 mod table;
 mod timers;
+mod versioned;
 mod windowed;
 
 pub use crate::topology::TopologyBuilder;

@@ -5,6 +5,7 @@
 //! abort puts them back. Both cost the changed keys, not the store.
 
 mod expiry;
+mod histories;
 mod key_value;
 mod ordered;
 mod ordered_rows;
@@ -14,6 +15,7 @@ mod store;
 mod tests;
 mod timers;
 mod upgrade;
+mod versioned;
 mod window;
 mod write;
 
@@ -21,6 +23,7 @@ pub use key_value::KeyValueStore;
 pub use ordered::OrderedStore;
 pub use store::Store;
 pub use timers::{Timer, TimerStore};
+pub use versioned::{VersionedPut, VersionedRecord, VersionedStore};
 pub use window::WindowStore;
 
 pub(crate) use store::StoreOptions;

@@ -3,6 +3,7 @@
 
 mod maps;
 mod timers;
+mod versioned;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
