@@ -95,7 +95,7 @@ impl<K, V> Store<K, V> {
 
     /// The same store, with what makes a row of version `from` one of version `from + 1`: gets the bytes of its key and its
     /// value, as they are in the changelog, and returns those of the new ones. One for each older version whose rows may still
-    /// be there. Key and value may change; two keys must not become one.
+    /// be there. The key may change, too: the new one must follow from the old one alone, and two must not become one.
     ///
     /// Rows whose key stays are left in the changelog as they are, until they change. Rows whose key changes are all written
     /// anew with the first commit after the restore, and their old keys get tombstones.

@@ -3,6 +3,7 @@
 
 mod maps;
 mod timers;
+mod upgrade;
 mod versioned;
 
 use std::collections::BTreeMap;
@@ -13,9 +14,10 @@ use crate::broker::Message;
 use crate::record::{Headers, Timestamp};
 use crate::time::Clock;
 
-/// A changelog as compaction leaves it: the last row of each key, none for a tombstone.
+/// A changelog: as it was written, and as compaction leaves it, the last row of each key and none for a tombstone.
 #[derive(Clone, Default)]
 pub(super) struct Changelog {
+    log: Vec<(Vec<u8>, Option<Vec<u8>>, Timestamp, Headers)>,
     pub(super) rows: BTreeMap<Vec<u8>, LoggedRow>,
     /// How many rows and tombstones were written by the last commit.
     pub(super) written: usize,
@@ -33,6 +35,7 @@ pub(super) struct LoggedRow {
 impl Changelog {
     pub(super) fn append(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: Timestamp, headers: &Headers) {
         self.offset += 1;
+        self.log.push((key.to_vec(), value.map(<[u8]>::to_vec), timestamp, headers.clone()));
         self.written += 1;
         match value {
             Some(value) => {
@@ -43,6 +46,18 @@ impl Changelog {
                 self.rows.remove(key);
             }
         }
+    }
+
+    /// All that was written.
+    pub(super) fn uncompacted(&self) -> Vec<Message<'_>> {
+        let messages = self.log.iter().enumerate().map(|(offset, (key, value, timestamp, headers))| Message {
+            offset: offset as i64,
+            timestamp: *timestamp,
+            key: Some(key),
+            value: value.as_deref(),
+            headers: headers.clone(),
+        });
+        messages.collect()
     }
 
     /// The rows in the order in which they were written.
@@ -74,19 +89,20 @@ pub(super) struct Kept<S> {
 
 impl<S> Kept<S> {
     pub(super) fn new(make: impl Fn(&Clock) -> (S, Rc<dyn StateStore>) + 'static) -> Self {
-        Kept::open(Rc::new(make), Changelog::default(), 0)
+        Kept::open(Rc::new(make), Changelog::default(), 0, true)
     }
 
     fn open(
         make: Rc<dyn Fn(&Clock) -> (S, Rc<dyn StateStore>)>,
         changelog: Changelog,
         committed_time: Timestamp,
+        compacted: bool,
     ) -> Self {
         let clock = Clock::default();
         clock.reset(committed_time);
         let (handle, store) = make(&clock);
         let versions = Versions::of(&*store);
-        for message in changelog.messages() {
+        for message in if compacted { changelog.messages() } else { changelog.uncompacted() } {
             versions.restore(&*store, &message).unwrap();
         }
         Kept { handle, store, versions, clock, committed_time, changelog, make }
@@ -111,6 +127,20 @@ impl<S> Kept<S> {
 
     /// Another one of the same kind, from the changelog alone.
     pub(super) fn restored(&self) -> Self {
-        Kept::open(self.make.clone(), self.changelog.clone(), self.committed_time)
+        Kept::open(self.make.clone(), self.changelog.clone(), self.committed_time, true)
+    }
+
+    /// The same from a changelog that was not compacted yet.
+    pub(super) fn restored_uncompacted(&self) -> Self {
+        Kept::open(self.make.clone(), self.changelog.clone(), self.committed_time, false)
+    }
+
+    /// What a later version of the program makes of the changelog.
+    pub(super) fn restored_as(
+        &self,
+        compacted: bool,
+        make: impl Fn(&Clock) -> (S, Rc<dyn StateStore>) + 'static,
+    ) -> Self {
+        Kept::open(Rc::new(make), self.changelog.clone(), self.committed_time, compacted)
     }
 }

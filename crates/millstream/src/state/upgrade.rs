@@ -1,7 +1,7 @@
 //! Rows that were written by older versions of a program: what makes them rows of this one, while a store is restored.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{FlushError, StateStore, StoreOptions};
 use crate::broker::{BrokerError, Message};
@@ -17,6 +17,10 @@ pub(crate) type WriteVersioned<'a> =
 
 /// The header of a row in the changelog that says its version, in digits.
 const VERSION_HEADER: &str = "store-version";
+
+/// Beside a tombstone: that the row has another key now, under which it was written before. A tombstone without says that the
+/// row was deleted.
+const MOVED_HEADER: &str = "store-moved";
 
 /// Why a row of a changelog could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -45,15 +49,23 @@ pub(crate) enum RestoreError {
 pub(crate) struct Versions {
     options: Option<StoreOptions>,
     headers: Headers,
-    /// Rows that were restored under another key than the changelog has, by that key. Until they are written anew, and the
-    /// old ones deleted, a row that is deleted later would come back with the next restore.
-    moved: RefCell<BTreeMap<Vec<u8>, Moved>>,
+    moved_headers: Headers,
+    moved: RefCell<MovedRows>,
+}
+
+/// Rows that were restored under another key than the changelog has. Until they are written anew, and the old ones deleted, a
+/// row that is deleted later would come back with the next restore.
+#[derive(Default)]
+struct MovedRows {
+    by_old_key: BTreeMap<Vec<u8>, Moved>,
+    /// The old keys by their new key: several, where versions in between were written, too.
+    by_new_key: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
 }
 
 struct Moved {
-    from: u32,
     key: Vec<u8>,
-    value: Vec<u8>,
+    /// `None` once a later row of the changelog has the new key: then only the old key is to go.
+    value: Option<Vec<u8>>,
     timestamp: Timestamp,
 }
 
@@ -61,7 +73,9 @@ impl Versions {
     pub(crate) fn of(store: &dyn StateStore) -> Self {
         let options = store.options().cloned();
         let headers = options.as_ref().and_then(|options| options.version).map(headers_of).unwrap_or_default();
-        Versions { options, headers, moved: RefCell::default() }
+        let mut moved_headers = headers.clone();
+        moved_headers.push(MOVED_HEADER, None);
+        Versions { options, headers, moved_headers, moved: RefCell::default() }
     }
 
     fn current(&self) -> u32 {
@@ -71,29 +85,39 @@ impl Versions {
     /// Takes one record of the changelog, brought to this version.
     pub(crate) fn restore(&self, store: &dyn StateStore, record: &Message<'_>) -> Result<(), RestoreError> {
         let (found, version) = (version_of(&record.headers)?, self.current());
-        if found == version {
-            return Ok(store.restore(record)?);
-        }
         if found > version {
             return Err(RestoreError::Newer { found, version });
         }
         let old_key = record.key.unwrap_or_default();
+        if !record.headers.is_empty() && record.headers.last(MOVED_HEADER).is_some() {
+            self.moved.borrow_mut().remove(old_key);
+            return Ok(());
+        }
         let mut moved = self.moved.borrow_mut();
+        // Whatever had this key in the changelog is not there any more.
+        let before = moved.remove(old_key);
+        if found == version {
+            moved.supersede(old_key);
+            return Ok(store.restore(record)?);
+        }
         let Some(value) = record.value else {
-            return match moved.remove(old_key) {
-                Some(row) => Ok(store.restore(&as_row(record, &row.key, None))?),
-                None => {
-                    // A row with the same key in every version; or one that was never seen, whose key may mean nothing now.
-                    let _ = store.restore(&as_row(record, old_key, None));
-                    Ok(())
+            match before {
+                Some(row) => {
+                    moved.supersede(&row.key);
+                    store.restore(&as_row(record, &row.key, None))?;
                 }
-            };
+                // Another row has this key now.
+                None if moved.is_taken(old_key) => {}
+                // A row with the same key in every version; or one that was never seen, whose key may mean nothing now.
+                None => drop(store.restore(&as_row(record, old_key, None))),
+            }
+            return Ok(());
         };
         let (key, value) = self.upgrade(found, old_key, value)?;
+        moved.supersede(&key);
         store.restore(&as_row(record, &key, Some(&value)))?;
         if key != old_key {
-            let row = Moved { from: found, key, value, timestamp: record.timestamp };
-            moved.insert(old_key.to_vec(), row);
+            moved.insert(old_key, Moved { key, value: Some(value), timestamp: record.timestamp });
         }
         Ok(())
     }
@@ -117,23 +141,55 @@ impl Versions {
         write: &mut WriteVersioned<'_>,
     ) -> Result<(), FlushError> {
         let moved = self.moved.borrow();
-        for row in moved.values() {
-            write(&row.key, Some(&row.value), row.timestamp, &self.headers)?;
+        for row in moved.by_old_key.values() {
+            if let Some(value) = &row.value {
+                write(&row.key, Some(value), row.timestamp, &self.headers)?;
+            }
         }
         // The old keys go after the new rows: without transactions a crash in between leaves both, not none. An old key that
         // is another row's new one is overwritten already.
-        let new: BTreeSet<&[u8]> = moved.values().map(|row| &*row.key).collect();
-        for (key, row) in moved.iter().filter(|(key, _)| !new.contains(&***key)) {
-            // A key that says its old version: the next restore does not take it for one of this version.
-            let headers = if row.from == 0 { Headers::default() } else { headers_of(row.from) };
-            write(key, None, row.timestamp, &headers)?;
+        for (key, row) in moved.by_old_key.iter().filter(|(key, _)| !moved.is_taken(key)) {
+            write(key, None, row.timestamp, &self.moved_headers)?;
         }
         store.flush(stream_time, &mut |key, value, timestamp| write(key, value, timestamp, &self.headers))
     }
 
     pub(crate) fn commit(&self, store: &dyn StateStore, stream_time: Timestamp) {
-        self.moved.borrow_mut().clear();
+        self.moved.take();
         store.commit(stream_time);
+    }
+}
+
+impl MovedRows {
+    fn insert(&mut self, old_key: &[u8], row: Moved) {
+        self.by_new_key.entry(row.key.clone()).or_default().push(old_key.to_vec());
+        self.by_old_key.insert(old_key.to_vec(), row);
+    }
+
+    fn remove(&mut self, old_key: &[u8]) -> Option<Moved> {
+        let row = self.by_old_key.remove(old_key)?;
+        if let Some(old_keys) = self.by_new_key.get_mut(&row.key) {
+            old_keys.retain(|key| key != old_key);
+            if old_keys.is_empty() {
+                self.by_new_key.remove(&row.key);
+            }
+        }
+        Some(row)
+    }
+
+    /// Notes that a later row of the changelog has this key.
+    fn supersede(&mut self, new_key: &[u8]) {
+        for old_key in self.by_new_key.get(new_key).into_iter().flatten() {
+            if let Some(row) = self.by_old_key.get_mut(old_key) {
+                row.value = None;
+            }
+        }
+    }
+
+    /// Whether a row that moved has this key now.
+    fn is_taken(&self, key: &[u8]) -> bool {
+        let rows = self.by_new_key.get(key).into_iter().flatten().filter_map(|old_key| self.by_old_key.get(old_key));
+        rows.into_iter().any(|row| row.value.is_some())
     }
 }
 

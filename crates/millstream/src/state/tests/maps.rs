@@ -204,6 +204,7 @@ fn run<S: Map>(mut kept: Kept<S>, time_to_live: Option<i64>, ops: &[Op]) {
     }
     kept.commit();
     assert_eq!(kept.restored().handle.seen(), model.seen());
+    assert_eq!(kept.restored_uncompacted().handle.seen(), model.seen());
 }
 
 fn store(time_to_live: Option<i64>) -> Store<String, i32> {

@@ -118,5 +118,6 @@ proptest! {
         }
         kept.commit();
         check(&kept.restored().handle, &model, "at the end");
+        check(&kept.restored_uncompacted().handle, &model, "at the end");
     }
 }
