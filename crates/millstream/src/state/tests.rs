@@ -14,10 +14,13 @@ use crate::broker::Message;
 use crate::record::{Headers, Timestamp};
 use crate::time::Clock;
 
+/// Key, value or tombstone, time and headers.
+type Logged = (Vec<u8>, Option<Vec<u8>>, Timestamp, Headers);
+
 /// A changelog: as it was written, and as compaction leaves it, the last row of each key and none for a tombstone.
 #[derive(Clone, Default)]
 pub(super) struct Changelog {
-    log: Vec<(Vec<u8>, Option<Vec<u8>>, Timestamp, Headers)>,
+    log: Vec<Logged>,
     pub(super) rows: BTreeMap<Vec<u8>, LoggedRow>,
     /// How many rows and tombstones were written by the last commit.
     pub(super) written: usize,
@@ -76,6 +79,9 @@ impl Changelog {
     }
 }
 
+/// Makes a store: the handle that users have, and what its task does with it.
+type Make<S> = Rc<dyn Fn(&Clock) -> (S, Rc<dyn StateStore>)>;
+
 /// A store as its task has it.
 pub(super) struct Kept<S> {
     pub(super) handle: S,
@@ -84,7 +90,7 @@ pub(super) struct Kept<S> {
     pub(super) clock: Clock,
     committed_time: Timestamp,
     pub(super) changelog: Changelog,
-    make: Rc<dyn Fn(&Clock) -> (S, Rc<dyn StateStore>)>,
+    make: Make<S>,
 }
 
 impl<S> Kept<S> {
@@ -92,12 +98,7 @@ impl<S> Kept<S> {
         Kept::open(Rc::new(make), Changelog::default(), 0, true)
     }
 
-    fn open(
-        make: Rc<dyn Fn(&Clock) -> (S, Rc<dyn StateStore>)>,
-        changelog: Changelog,
-        committed_time: Timestamp,
-        compacted: bool,
-    ) -> Self {
+    fn open(make: Make<S>, changelog: Changelog, committed_time: Timestamp, compacted: bool) -> Self {
         let clock = Clock::default();
         clock.reset(committed_time);
         let (handle, store) = make(&clock);

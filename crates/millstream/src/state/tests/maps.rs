@@ -96,6 +96,8 @@ fn empty(t: Timestamp) -> impl FnOnce(&mut Option<i32>, &mut Timestamp) {
     }
 }
 
+type Look<'a> = dyn FnMut(&String, &i32, Timestamp) + 'a;
+
 /// The two kinds, as the test uses them.
 trait Map: Clone {
     fn apply(&self, op: &Op);
@@ -148,7 +150,7 @@ impl Map for OrderedStore<String, i32> {
     }
 
     fn check_reads(&self, seen: &[(String, Row)]) {
-        let collect = |read: &dyn Fn(&mut dyn FnMut(&String, &i32, Timestamp))| {
+        let collect = |read: &dyn Fn(&mut Look<'_>)| {
             let mut rows = Vec::new();
             read(&mut |k, v, t| rows.push((k.clone(), (*v, t))));
             rows
