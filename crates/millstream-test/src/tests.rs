@@ -1,5 +1,6 @@
 //! What topologies do over time, restarts and errors.
 
+mod parking;
 mod stores;
 mod timers;
 mod versioned;

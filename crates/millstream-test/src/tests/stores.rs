@@ -67,6 +67,20 @@ fn processors_share_stores_and_are_one_sub_topology_by_them() {
 }
 
 #[test]
+fn a_store_without_changelog_beside_one_that_has_one() {
+    let mut driver = TopologyTestDriver::new(|b| {
+        let by_key = b.ordered_store(Store::new("by-key", Utf8, Be64).without_changelog());
+        let total = b.store(Store::new("total", Utf8, Be64));
+        let sums = Sums { by_key: by_key.clone(), total: total.clone() };
+        b.stream(&input()).process("sums", sums, &[&by_key, &total]).to(&output());
+    });
+    pipe(&mut driver, &input(), "a", 1, 0);
+    driver.restart();
+    pipe(&mut driver, &input(), "a", 2, 0);
+    assert_eq!(driver.values(&output()), [1, 1, 2, 3]);
+}
+
+#[test]
 fn a_store_of_no_processor_is_an_error() {
     let define = |b: &TopologyBuilder| {
         b.ordered_store(Store::<String, i64>::new("forgotten", Utf8, Be64));
