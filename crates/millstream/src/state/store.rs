@@ -97,6 +97,9 @@ impl<K, V> Store<K, V> {
     /// value, as they are in the changelog, and returns those of the new ones. One for each older version whose rows may still
     /// be there. The key may change, too: the new one must follow from the old one alone, and two must not become one.
     ///
+    /// Without transactions (at least once), a key must not become what another was before: a crash in the first commit would
+    /// lose it.
+    ///
     /// Rows whose key stays are left in the changelog as they are, until they change. Rows whose key changes are all written
     /// anew with the first commit after the restore, and their old keys get tombstones.
     ///

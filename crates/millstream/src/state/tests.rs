@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::{StateStore, Versions};
-use crate::broker::Message;
+use crate::broker::{BrokerError, ErrorKind, Message};
 use crate::record::{Headers, Timestamp};
 use crate::time::Clock;
 
@@ -119,6 +119,17 @@ impl<S> Kept<S> {
         flushed.unwrap();
         self.versions.commit(&*self.store, now);
         self.committed_time = now;
+    }
+
+    /// A commit without transaction that ends after so many rows, or before it is done.
+    pub(super) fn crash_in_commit(&mut self, mut rows: usize) {
+        let changelog = &mut self.changelog;
+        let flushed = self.versions.flush(&*self.store, self.clock.now(), &mut |key, value, timestamp, headers| {
+            rows = rows.checked_sub(1).ok_or_else(|| BrokerError::new(ErrorKind::Fenced, "the end"))?;
+            changelog.append(key, value, timestamp, headers);
+            Ok(())
+        });
+        drop(flushed);
     }
 
     pub(super) fn rollback(&mut self) {

@@ -10,22 +10,28 @@ use crate::serde::{Be32, Serde, Utf8};
 use crate::state::{KeyValueStore, StateStore, Store, StoreId};
 use crate::time::Clock;
 
-/// What the keys of five things are in each version: in version 1 two have changed places, one has moved to a key that was
-/// another's before that moved on, and one stays.
-const KEYS: [[&str; 5]; 4] =
+/// The keys of five things in each version.
+type Keys = [[&'static str; 5]; 4];
+
+/// In version 1 two have changed places, one has moved to a key that was another's before that moved on, and one stays.
+const TAKEN: Keys =
     [["a", "b", "c", "d", "s"], ["b", "a", "d", "e", "s"], ["b", "a", "d", "e", "s"], ["x", "a", "d", "e", "s"]];
+
+/// None becomes what another was.
+const NEW: Keys =
+    [["a", "b", "c", "d", "s"], ["e", "f", "g", "d", "s"], ["e", "f", "g", "d", "s"], ["x", "f", "y", "d", "s"]];
 
 /// What upgrading to a version adds to the values.
 const ADDED: [i32; 4] = [0, 0, 1000, 5];
 
 type Make = (KeyValueStore<String, i32>, Rc<dyn StateStore>);
 
-fn make(version: u32) -> impl Fn(&Clock) -> Make {
+fn make(all: &'static Keys, version: u32) -> impl Fn(&Clock) -> Make {
     move |clock| {
         let mut store = Store::new("rows", Utf8, Be32);
         for from in 0..version {
             store = store.upgrade(from, move |key, value| {
-                let (keys, newer) = (KEYS[from as usize], KEYS[from as usize + 1]);
+                let (keys, newer) = (all[from as usize], all[from as usize + 1]);
                 let thing = keys.iter().position(|name| name.as_bytes() == key).unwrap();
                 let value: i32 = Be32.decode(value)?;
                 let value = value.wrapping_add(ADDED[from as usize + 1]);
@@ -48,9 +54,11 @@ enum Op {
     /// A later version begins, on a changelog that is compacted or not.
     Upgrade(bool),
     Restart(bool),
+    /// A commit without transaction that ends after so many rows; then a restart.
+    Crash(usize, bool),
 }
 
-fn ops() -> impl Strategy<Value = Vec<Op>> {
+fn ops(crashes: bool) -> impl Strategy<Value = Vec<Op>> {
     let op = prop_oneof![
         6 => (0..5_usize, any::<i32>()).prop_map(|(thing, value)| Op::Put(thing, value)),
         4 => (0..5_usize).prop_map(Op::Delete),
@@ -58,6 +66,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Rollback),
         1 => any::<bool>().prop_map(Op::Upgrade),
         1 => any::<bool>().prop_map(Op::Restart),
+        u32::from(crashes) => (0..9_usize, any::<bool>()).prop_map(|(rows, compacted)| Op::Crash(rows, compacted)),
     ];
     prop::collection::vec(op, 1..60)
 }
@@ -70,45 +79,70 @@ fn seen(store: &KeyValueStore<String, i32>) -> BTreeMap<String, i32> {
 
 proptest! {
     #[test]
-    fn rows_of_all_versions_are_those_of_the_last(ops in ops()) {
-        let mut version = 0;
-        let mut kept = Kept::new(make(0));
-        let mut model = BTreeMap::<usize, i32>::new();
-        let mut committed = model.clone();
-        for op in &ops {
-            match *op {
-                Op::Put(thing, value) => {
-                    kept.handle.put(KEYS[version][thing].to_string(), value, 0);
-                    model.insert(thing, value);
-                }
-                Op::Delete(thing) => {
-                    kept.handle.delete(KEYS[version][thing].to_string(), 0);
-                    model.remove(&thing);
-                }
-                Op::Commit => {
-                    kept.commit();
-                    committed = model.clone();
-                    prop_assert_eq!(kept.changelog.rows.len(), model.len(), "old keys do not stay");
-                }
-                Op::Rollback => {
-                    kept.rollback();
-                    model = committed.clone();
-                }
-                Op::Upgrade(compacted) => {
-                    if version + 1 < KEYS.len() {
-                        version += 1;
-                        committed.values_mut().for_each(|value| *value = value.wrapping_add(ADDED[version]));
-                    }
-                    kept = kept.restored_as(compacted, make(version as u32));
-                    model = committed.clone();
-                }
-                Op::Restart(compacted) => {
-                    kept = if compacted { kept.restored() } else { kept.restored_uncompacted() };
-                    model = committed.clone();
-                }
-            }
-            let expected = model.iter().map(|(thing, value)| (KEYS[version][*thing].to_string(), *value));
-            prop_assert_eq!(seen(&kept.handle), expected.collect(), "after {:?}", op);
-        }
+    fn rows_of_all_versions_are_those_of_the_last(ops in ops(false)) {
+        run(&TAKEN, &ops)?;
     }
+
+    #[test]
+    fn without_transactions_too_where_no_key_becomes_what_another_was(ops in ops(true)) {
+        run(&NEW, &ops)?;
+    }
+}
+
+fn run(keys: &'static Keys, ops: &[Op]) -> Result<(), TestCaseError> {
+    let mut version = 0;
+    let mut kept = Kept::new(make(keys, 0));
+    let mut model = BTreeMap::<usize, i32>::new();
+    let mut committed = model.clone();
+    for op in ops {
+        match *op {
+            Op::Put(thing, value) => {
+                kept.handle.put(keys[version][thing].to_string(), value, 0);
+                model.insert(thing, value);
+            }
+            Op::Delete(thing) => {
+                kept.handle.delete(keys[version][thing].to_string(), 0);
+                model.remove(&thing);
+            }
+            Op::Commit => {
+                kept.commit();
+                committed = model.clone();
+                prop_assert_eq!(kept.changelog.rows.len(), model.len(), "old keys do not stay");
+            }
+            Op::Rollback => {
+                kept.rollback();
+                model = committed.clone();
+            }
+            Op::Upgrade(compacted) => {
+                if version + 1 < keys.len() {
+                    version += 1;
+                    committed.values_mut().for_each(|value| *value = value.wrapping_add(ADDED[version]));
+                }
+                kept = kept.restored_as(compacted, make(keys, version as u32));
+                model = committed.clone();
+            }
+            Op::Crash(..) => {}
+            Op::Restart(compacted) => {
+                kept = if compacted { kept.restored() } else { kept.restored_uncompacted() };
+                model = committed.clone();
+            }
+        }
+        if let Op::Crash(rows, compacted) = *op {
+            kept.crash_in_commit(rows);
+            kept = if compacted { kept.restored() } else { kept.restored_uncompacted() };
+            let found = seen(&kept.handle);
+            for (thing, key) in keys[version].into_iter().enumerate() {
+                let row = found.get(key);
+                prop_assert!(row == committed.get(&thing) || row == model.get(&thing), "{:?} of {}", row, key);
+                match row {
+                    Some(value) => committed.insert(thing, *value),
+                    None => committed.remove(&thing),
+                };
+            }
+            model = committed.clone();
+        }
+        let expected = model.iter().map(|(thing, value)| (keys[version][*thing].to_string(), *value));
+        prop_assert_eq!(seen(&kept.handle), expected.collect(), "after {:?}", op);
+    }
+    Ok(())
 }
