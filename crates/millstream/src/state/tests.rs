@@ -9,73 +9,80 @@ mod versioned;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use proptest::prelude::*;
+
 use super::{StateStore, Versions};
 use crate::broker::{BrokerError, ErrorKind, Message};
 use crate::record::{Headers, Timestamp};
 use crate::time::Clock;
 
-/// Key, value or tombstone, time and headers.
-type Logged = (Vec<u8>, Option<Vec<u8>>, Timestamp, Headers);
-
-/// A changelog: as it was written, and as compaction leaves it, the last row of each key and none for a tombstone.
+/// A changelog, as it was written.
 #[derive(Clone, Default)]
 pub(super) struct Changelog {
     log: Vec<Logged>,
-    pub(super) rows: BTreeMap<Vec<u8>, LoggedRow>,
     /// How many rows and tombstones were written by the last commit.
     pub(super) written: usize,
-    offset: i64,
+    /// How many tombstones were written for keys that had no row.
+    pub(super) needless: usize,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct LoggedRow {
-    pub(super) offset: i64,
-    pub(super) value: Vec<u8>,
-    pub(super) timestamp: Timestamp,
-    pub(super) headers: Headers,
+#[derive(Clone)]
+struct Logged {
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+    timestamp: Timestamp,
+    headers: Headers,
+}
+
+/// How far a broker has compacted a changelog: in so many per cent of it each key has its last row alone, and the tombstones
+/// among them are gone or not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compacted {
+    percent: usize,
+    with_tombstones: bool,
+}
+
+pub(super) fn compacted() -> impl Strategy<Value = Compacted> {
+    let percent = prop_oneof![Just(0), Just(100), 0..100_usize];
+    (percent, any::<bool>()).prop_map(|(percent, with_tombstones)| Compacted { percent, with_tombstones })
 }
 
 impl Changelog {
-    pub(super) fn append(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: Timestamp, headers: &Headers) {
-        self.offset += 1;
-        self.log.push((key.to_vec(), value.map(<[u8]>::to_vec), timestamp, headers.clone()));
+    fn append(&mut self, key: &[u8], value: Option<&[u8]>, timestamp: Timestamp, headers: &Headers) {
+        let needless = value.is_none() && self.rows().all(|row| row.key != key);
+        self.needless += usize::from(needless);
         self.written += 1;
-        match value {
-            Some(value) => {
-                let (value, headers) = (value.to_vec(), headers.clone());
-                self.rows.insert(key.to_vec(), LoggedRow { offset: self.offset, value, timestamp, headers });
-            }
-            None => {
-                self.rows.remove(key);
-            }
-        }
+        let (key, value, headers) = (key.to_vec(), value.map(<[u8]>::to_vec), headers.clone());
+        self.log.push(Logged { key, value, timestamp, headers });
     }
 
-    /// All that was written.
-    pub(super) fn uncompacted(&self) -> Vec<Message<'_>> {
-        let messages = self.log.iter().enumerate().map(|(offset, (key, value, timestamp, headers))| Message {
+    /// The rows that are there: the last one of each key, if that is no tombstone.
+    fn rows(&self) -> impl Iterator<Item = &Logged> {
+        let last: BTreeMap<&[u8], &Logged> = self.log.iter().map(|row| (&*row.key, row)).collect();
+        last.into_values().filter(|row| row.value.is_some())
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.rows().count()
+    }
+
+    /// What a restore reads.
+    fn messages(&self, compacted: Compacted) -> Vec<Message<'_>> {
+        let cleaned = self.log.len() * compacted.percent / 100;
+        let last: BTreeMap<&[u8], usize> =
+            self.log[..cleaned].iter().enumerate().map(|(offset, row)| (&*row.key, offset)).collect();
+        let kept = self.log.iter().enumerate().filter(|(offset, row)| {
+            let is_last = last.get(&*row.key) == Some(offset);
+            *offset >= cleaned || (is_last && (row.value.is_some() || compacted.with_tombstones))
+        });
+        let messages = kept.map(|(offset, row)| Message {
             offset: offset as i64,
-            timestamp: *timestamp,
-            key: Some(key),
-            value: value.as_deref(),
-            headers: headers.clone(),
+            timestamp: row.timestamp,
+            key: Some(&row.key),
+            value: row.value.as_deref(),
+            headers: row.headers.clone(),
         });
         messages.collect()
-    }
-
-    /// The rows in the order in which they were written.
-    pub(super) fn messages(&self) -> Vec<Message<'_>> {
-        let mut rows: Vec<_> = self.rows.iter().collect();
-        rows.sort_by_key(|(_, row)| row.offset);
-        rows.into_iter()
-            .map(|(key, row)| Message {
-                offset: row.offset,
-                timestamp: row.timestamp,
-                key: Some(key),
-                value: Some(&row.value),
-                headers: row.headers.clone(),
-            })
-            .collect()
     }
 }
 
@@ -95,15 +102,15 @@ pub(super) struct Kept<S> {
 
 impl<S> Kept<S> {
     pub(super) fn new(make: impl Fn(&Clock) -> (S, Rc<dyn StateStore>) + 'static) -> Self {
-        Kept::open(Rc::new(make), Changelog::default(), 0, true)
+        Kept::open(Rc::new(make), Changelog::default(), 0, Compacted { percent: 0, with_tombstones: true })
     }
 
-    fn open(make: Make<S>, changelog: Changelog, committed_time: Timestamp, compacted: bool) -> Self {
+    fn open(make: Make<S>, changelog: Changelog, committed_time: Timestamp, compacted: Compacted) -> Self {
         let clock = Clock::default();
         clock.reset(committed_time);
         let (handle, store) = make(&clock);
         let versions = Versions::of(&*store);
-        for message in if compacted { changelog.messages() } else { changelog.uncompacted() } {
+        for message in changelog.messages(compacted) {
             versions.restore(&*store, &message).unwrap();
         }
         Kept { handle, store, versions, clock, committed_time, changelog, make }
@@ -138,19 +145,14 @@ impl<S> Kept<S> {
     }
 
     /// Another one of the same kind, from the changelog alone.
-    pub(super) fn restored(&self) -> Self {
-        Kept::open(self.make.clone(), self.changelog.clone(), self.committed_time, true)
-    }
-
-    /// The same from a changelog that was not compacted yet.
-    pub(super) fn restored_uncompacted(&self) -> Self {
-        Kept::open(self.make.clone(), self.changelog.clone(), self.committed_time, false)
+    pub(super) fn restored(&self, compacted: Compacted) -> Self {
+        Kept::open(self.make.clone(), self.changelog.clone(), self.committed_time, compacted)
     }
 
     /// What a later version of the program makes of the changelog.
     pub(super) fn restored_as(
         &self,
-        compacted: bool,
+        compacted: Compacted,
         make: impl Fn(&Clock) -> (S, Rc<dyn StateStore>) + 'static,
     ) -> Self {
         Kept::open(Rc::new(make), self.changelog.clone(), self.committed_time, compacted)

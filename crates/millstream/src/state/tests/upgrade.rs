@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use proptest::prelude::*;
 
-use super::Kept;
+use super::{Compacted, Kept, compacted};
 use crate::serde::{Be32, Serde, Utf8};
 use crate::state::{KeyValueStore, StateStore, Store, StoreId};
 use crate::time::Clock;
@@ -51,11 +51,11 @@ enum Op {
     Delete(usize),
     Commit,
     Rollback,
-    /// A later version begins, on a changelog that is compacted or not.
-    Upgrade(bool),
-    Restart(bool),
+    /// A later version begins.
+    Upgrade(Compacted),
+    Restart(Compacted),
     /// A commit without transaction that ends after so many rows; then a restart.
-    Crash(usize, bool),
+    Crash(usize, Compacted),
 }
 
 fn ops(crashes: bool) -> impl Strategy<Value = Vec<Op>> {
@@ -64,9 +64,9 @@ fn ops(crashes: bool) -> impl Strategy<Value = Vec<Op>> {
         4 => (0..5_usize).prop_map(Op::Delete),
         4 => Just(Op::Commit),
         1 => Just(Op::Rollback),
-        1 => any::<bool>().prop_map(Op::Upgrade),
-        1 => any::<bool>().prop_map(Op::Restart),
-        u32::from(crashes) => (0..9_usize, any::<bool>()).prop_map(|(rows, compacted)| Op::Crash(rows, compacted)),
+        1 => compacted().prop_map(Op::Upgrade),
+        1 => compacted().prop_map(Op::Restart),
+        u32::from(crashes) => (0..9_usize, compacted()).prop_map(|(rows, compacted)| Op::Crash(rows, compacted)),
     ];
     prop::collection::vec(op, 1..60)
 }
@@ -107,7 +107,7 @@ fn run(keys: &'static Keys, ops: &[Op]) -> Result<(), TestCaseError> {
             Op::Commit => {
                 kept.commit();
                 committed = model.clone();
-                prop_assert_eq!(kept.changelog.rows.len(), model.len(), "old keys do not stay");
+                prop_assert_eq!(kept.changelog.count(), model.len(), "old keys do not stay");
             }
             Op::Rollback => {
                 kept.rollback();
@@ -123,13 +123,13 @@ fn run(keys: &'static Keys, ops: &[Op]) -> Result<(), TestCaseError> {
             }
             Op::Crash(..) => {}
             Op::Restart(compacted) => {
-                kept = if compacted { kept.restored() } else { kept.restored_uncompacted() };
+                kept = kept.restored(compacted);
                 model = committed.clone();
             }
         }
         if let Op::Crash(rows, compacted) = *op {
             kept.crash_in_commit(rows);
-            kept = if compacted { kept.restored() } else { kept.restored_uncompacted() };
+            kept = kept.restored(compacted);
             let found = seen(&kept.handle);
             for (thing, key) in keys[version].into_iter().enumerate() {
                 let row = found.get(key);
