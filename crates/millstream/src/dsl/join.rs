@@ -33,7 +33,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
         self.join_rows("join", table, move |value, row| row.map(|row| joiner(value, row)))
     }
 
-    /// As [`Stream::join`], but a record without a value in the table is joined with `None`.
+    /// As [`Stream::join`], but a record without a value in the table is joined with `None`; with a versioned table, also one
+    /// whose time is out of the history retention.
     ///
     /// ```
     /// # use millstream::prelude::*;

@@ -89,7 +89,47 @@ impl TopologyBuilder {
     }
 
     /// A store for processors to use that remembers what its values were, for `history_retention` (whole ms) of event time;
-    /// see [`Stream::process`](super::Stream::process).
+    /// see [`Stream::process`](super::Stream::process). A put that comes too late says so; the processor may count it.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// /// Forwards by how much a reading differs from the one that was valid 10 ms before it.
+    /// struct Slope(VersionedStore<String, i64>);
+    ///
+    /// impl Processor for Slope {
+    ///     type KeyIn = String;
+    ///     type ValueIn = i64;
+    ///     type KeyOut = String;
+    ///     type ValueOut = i64;
+    ///
+    ///     fn process(
+    ///         &self,
+    ///         context: &mut ProcessorContext<'_, '_, String, i64>,
+    ///         record: Record<String, i64>,
+    ///     ) -> Result<(), ProcessError> {
+    ///         self.0.put(record.key.clone(), Some(record.value), record.timestamp);
+    ///         match self.0.get_as_of(&record.key, record.timestamp - 10) {
+    ///             Some(before) => context.forward(record.clone().with_value(record.value - before.value)),
+    ///             None => Ok(()),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
+    /// let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let readings = b.versioned_store(Store::new("readings", Utf8, Be64), Duration::from_millis(100));
+    ///     b.stream(&i).process("slope", Slope(readings.clone()), &[&readings]).to(&o)
+    /// });
+    /// for (value, timestamp) in [(1, 0), (7, 20), (3, 15), (8, 25)] {
+    ///     driver.pipe(&input, "a".to_string(), value, timestamp);
+    /// }
+    /// assert_eq!(driver.values(&output), [6, 2, 5]);
+    /// ```
     pub fn versioned_store<K, V>(&self, store: Store<K, V>, history_retention: Duration) -> VersionedStore<K, V>
     where
         K: Hash + Eq + Clone + 'static,

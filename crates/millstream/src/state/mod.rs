@@ -1,4 +1,6 @@
-//! State: typed maps in memory, which the changelog brings back after a restart and the undo log after an abort.
+//! State: typed maps in memory, which the changelog brings back after a restart and the undo log after an abort. By key
+//! ([`KeyValueStore`]), in the order of keys ([`OrderedStore`]), by window ([`WindowStore`]), with their history
+//! ([`VersionedStore`]), and timers ([`TimerStore`]); [`Store`] says how one is kept.
 //!
 //! A store belongs to one task and is used by its thread alone. Between two commits it remembers, for each key that
 //! was changed, the value before: a commit writes each such key once to the changelog and forgets the old values; an

@@ -58,14 +58,13 @@ pub(crate) struct Versions {
 #[derive(Default)]
 struct MovedRows {
     by_old_key: BTreeMap<Vec<u8>, Moved>,
-    /// The old keys by their new key: several, where versions in between were written, too.
-    by_new_key: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
+    /// How many rows have each new key: several, where versions in between were written, too.
+    new_keys: BTreeMap<Vec<u8>, usize>,
 }
 
 struct Moved {
     key: Vec<u8>,
-    /// `None` once a later row of the changelog has the new key: then only the old key is to go.
-    value: Option<Vec<u8>>,
+    value: Vec<u8>,
     timestamp: Timestamp,
 }
 
@@ -97,13 +96,11 @@ impl Versions {
         // Whatever had this key in the changelog is not there any more.
         let before = moved.remove(old_key);
         if found == version {
-            moved.supersede(old_key);
             return Ok(store.restore(record)?);
         }
         let Some(value) = record.value else {
             match before {
                 Some(row) => {
-                    moved.supersede(&row.key);
                     store.restore(&as_row(record, &row.key, None))?;
                 }
                 // Another row has this key now.
@@ -114,10 +111,9 @@ impl Versions {
             return Ok(());
         };
         let (key, value) = self.upgrade(found, old_key, value)?;
-        moved.supersede(&key);
         store.restore(&as_row(record, &key, Some(&value)))?;
         if key != old_key {
-            moved.insert(old_key, Moved { key, value: Some(value), timestamp: record.timestamp });
+            moved.insert(old_key, Moved { key, value, timestamp: record.timestamp });
         }
         Ok(())
     }
@@ -142,9 +138,7 @@ impl Versions {
     ) -> Result<(), FlushError> {
         let moved = self.moved.borrow();
         for row in moved.by_old_key.values() {
-            if let Some(value) = &row.value {
-                write(&row.key, Some(value), row.timestamp, &self.headers)?;
-            }
+            write(&row.key, Some(&row.value), row.timestamp, &self.headers)?;
         }
         // The old keys go after the new rows: without transactions a crash in between leaves both, not none. An old key that
         // is another row's new one is overwritten already.
@@ -162,34 +156,24 @@ impl Versions {
 
 impl MovedRows {
     fn insert(&mut self, old_key: &[u8], row: Moved) {
-        self.by_new_key.entry(row.key.clone()).or_default().push(old_key.to_vec());
+        *self.new_keys.entry(row.key.clone()).or_default() += 1;
         self.by_old_key.insert(old_key.to_vec(), row);
     }
 
     fn remove(&mut self, old_key: &[u8]) -> Option<Moved> {
         let row = self.by_old_key.remove(old_key)?;
-        if let Some(old_keys) = self.by_new_key.get_mut(&row.key) {
-            old_keys.retain(|key| key != old_key);
-            if old_keys.is_empty() {
-                self.by_new_key.remove(&row.key);
+        if let Some(count) = self.new_keys.get_mut(&row.key) {
+            *count -= 1;
+            if *count == 0 {
+                self.new_keys.remove(&row.key);
             }
         }
         Some(row)
     }
 
-    /// Notes that a later row of the changelog has this key.
-    fn supersede(&mut self, new_key: &[u8]) {
-        for old_key in self.by_new_key.get(new_key).into_iter().flatten() {
-            if let Some(row) = self.by_old_key.get_mut(old_key) {
-                row.value = None;
-            }
-        }
-    }
-
     /// Whether a row that moved has this key now.
     fn is_taken(&self, key: &[u8]) -> bool {
-        let rows = self.by_new_key.get(key).into_iter().flatten().filter_map(|old_key| self.by_old_key.get(old_key));
-        rows.into_iter().any(|row| row.value.is_some())
+        self.new_keys.contains_key(key)
     }
 }
 
