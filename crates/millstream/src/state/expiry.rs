@@ -24,14 +24,7 @@ struct Schedule<K> {
     at: HashMap<K, Timestamp, foldhash::fast::FixedState>,
 }
 
-impl<K: Hash + Eq + Clone> TimeToLive<K> {
-    /// `None` for a store whose rows live until they are deleted.
-    pub(crate) fn of<V>(store: &Store<K, V>, clock: &Clock) -> Option<Self> {
-        let time_to_live_ms = store.options.time_to_live_ms?;
-        let schedule = RefCell::new(Schedule { due: BTreeMap::new(), at: HashMap::default() });
-        Some(TimeToLive { time_to_live_ms, clock: clock.clone(), schedule })
-    }
-
+impl<K> TimeToLive<K> {
     /// Whether a row that was changed at `timestamp` is seen at the task's time.
     pub(crate) fn is_alive(&self, timestamp: Timestamp) -> bool {
         self.is_alive_at(timestamp, self.clock.now())
@@ -43,6 +36,15 @@ impl<K: Hash + Eq + Clone> TimeToLive<K> {
 
     fn end(&self, timestamp: Timestamp) -> Timestamp {
         timestamp.saturating_add(self.time_to_live_ms)
+    }
+}
+
+impl<K: Hash + Eq + Clone> TimeToLive<K> {
+    /// `None` for a store whose rows live until they are deleted.
+    pub(crate) fn of<V>(store: &Store<K, V>, clock: &Clock) -> Option<Self> {
+        let time_to_live_ms = store.options.time_to_live_ms?;
+        let schedule = RefCell::new(Schedule { due: BTreeMap::new(), at: HashMap::default() });
+        Some(TimeToLive { time_to_live_ms, clock: clock.clone(), schedule })
     }
 
     /// Calls `change` with a row as it is seen: without a value when its time is up.

@@ -35,7 +35,9 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> KeyValueStore<K, V> {
     pub(crate) fn erased(&self) -> Rc<dyn StateStore> {
         self.inner.clone()
     }
+}
 
+impl<K: Hash + Eq + 'static, V: Clone + 'static> KeyValueStore<K, V> {
     /// A clone of the key's value.
     pub fn get(&self, key: &K) -> Option<V> {
         self.with(key, |row| row.map(|(value, _)| value.clone()))
@@ -57,7 +59,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> KeyValueStore<K, V> {
     }
 
     /// Changes the key's value, `None` where there is none, and its time in place. `change` must not use this store.
-    pub fn update<R>(&self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R {
+    pub fn update<R>(&self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
+    where
+        K: Clone,
+    {
         let mut rows = self.inner.rows.borrow_mut();
         match &self.inner.time_to_live {
             None => rows.update(key, change),
@@ -75,7 +80,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> KeyValueStore<K, V> {
     }
 }
 
-impl<K: Hash + Eq + Clone, V> KeyValueRows<K, V> {
+impl<K, V> KeyValueRows<K, V> {
     fn is_alive(&self, timestamp: Timestamp) -> bool {
         self.time_to_live.as_ref().is_none_or(|limit| limit.is_alive(timestamp))
     }

@@ -128,7 +128,7 @@ impl<V: Clone + 'static> OrderedStore<Vec<u8>, V> {
     }
 }
 
-impl<K: Ord + Hash + Clone, V> OrderedStoreRows<K, V> {
+impl<K, V> OrderedStoreRows<K, V> {
     fn is_alive(&self, timestamp: Timestamp) -> bool {
         self.time_to_live.as_ref().is_none_or(|limit| limit.is_alive(timestamp))
     }

@@ -30,9 +30,13 @@ pub(crate) struct StoreOptions {
 impl<K, V> Store<K, V> {
     /// The store `name`, its keys written by `key` and its values by `value`.
     pub fn new(name: impl Into<Arc<str>>, key: impl Serde<K>, value: impl Serde<V>) -> Self {
+        Store::of(name.into(), Arc::new(key), Arc::new(value))
+    }
+
+    pub(crate) fn of(name: Arc<str>, key: Arc<dyn Serde<K>>, value: Arc<dyn Serde<V>>) -> Self {
         let options =
             StoreOptions { changelog: true, time_to_live_ms: None, version: None, upgrades: BTreeMap::default() };
-        Store { name: name.into(), key: Arc::new(key), value: Arc::new(value), options }
+        Store { name, key, value, options }
     }
 
     /// The same store in memory alone: there is no changelog topic, and after a restart the store is empty. It is still rolled

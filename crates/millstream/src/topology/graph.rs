@@ -171,7 +171,7 @@ impl Graph {
 
     pub(crate) fn set_store(&mut self, id: StoreId, store: Rc<dyn StateStore>) {
         let name = self.stores[id.0].name.clone();
-        if store.options().is_none_or(|options| options.changelog) {
+        if self.stores[id.0].changelog.is_none() && store.options().is_none_or(|options| options.changelog) {
             let changelog = self.topic(&format!("{}-{name}-changelog", self.application_id));
             self.stores[id.0].changelog = Some(changelog);
         }
