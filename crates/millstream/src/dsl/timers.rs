@@ -110,7 +110,14 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         let (children, timers) = (stream.children.clone(), timers.clone());
         let fire = move |context: &mut Context<'_>, time: Timestamp| {
             let mut context = ProcessorContext { context, children: &children };
-            timers.fire(time, |timer| processor.on_timer(&mut context, timer, time))
+            timers.fire(time, |timer| {
+                // Event time may be called with one beyond all: then a timer's own has come.
+                let time = match timers.kind() {
+                    PunctuationType::StreamTime => timer.at.max(context.stream_time()),
+                    PunctuationType::WallClock => time,
+                };
+                processor.on_timer(&mut context, timer, time)
+            })
         };
         graph.alarm(stream.node, due.kind(), move || due.next_due(), fire);
         drop(graph);

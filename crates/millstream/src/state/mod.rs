@@ -49,10 +49,8 @@ pub(crate) enum FlushError {
 
 /// What a task does with a store, whatever its types.
 pub(crate) trait StateStore {
-    /// What its user said of it; `None` for what is kept as usual.
-    fn options(&self) -> Option<&StoreOptions> {
-        None
-    }
+    /// What its user said of it, by a [`Store`]; `None` if there is nothing to say.
+    fn options(&self) -> Option<&StoreOptions>;
 
     /// Writes each row that changed since the last commit, and tombstones for what is expired at this stream time.
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError>;
