@@ -1,7 +1,7 @@
 use super::{Input, Task, TaskError};
 use crate::broker::{BrokerError, Committed, ErrorKind, TopicPartition};
 use crate::processor::{Context, Output};
-use crate::record::Timestamp;
+use crate::record::{Headers, Timestamp};
 use crate::state::FlushError;
 
 impl Task {
@@ -36,10 +36,14 @@ impl Task {
     ) -> Result<(), TaskError> {
         self.before_commit(output, wall_clock)?;
         for store in &self.graph.stores {
-            let mut write = |key: &[u8], value: Option<&[u8]>, timestamp| {
-                output.send_row(store.changelog, self.id.partition, key, value, timestamp)
+            let Some(changelog) = &store.changelog else {
+                continue;
             };
-            store.store.flush(self.graph.clock.now(), &mut write).map_err(|error| match error {
+            let mut write = |key: &[u8], value: Option<&[u8]>, timestamp, headers: &Headers| {
+                output.send_row(changelog.topic, self.id.partition, key, value, timestamp, headers)
+            };
+            let flushed = changelog.versions.flush(&*store.store, self.graph.clock.now(), &mut write);
+            flushed.map_err(|error| match error {
                 FlushError::Broker(error) => error,
                 FlushError::Serde(error) => BrokerError::new(
                     ErrorKind::Fatal,
@@ -70,7 +74,11 @@ impl Task {
         self.committed_time = self.time_to_commit();
         self.note_told(now);
         for store in &self.graph.stores {
-            store.store.commit(self.graph.clock.now());
+            let stream_time = self.graph.clock.now();
+            match &store.changelog {
+                Some(changelog) => changelog.versions.commit(&*store.store, stream_time),
+                None => store.store.commit(stream_time),
+            }
         }
         for store in &self.graph.transient {
             store.commit(self.graph.clock.now());

@@ -26,6 +26,7 @@ impl Windows for TimeWindows {
         let (builder, windows, late, emit) = (&on.stream.builder, on.windows, on.late.clone(), on.emit);
         let (id, clock) = {
             let mut graph = builder.graph.borrow_mut();
+            graph.refuse_time_to_live(&store, super::LIVES_UNTIL_CLOSED);
             (graph.store(&store.name), graph.clock.clone())
         };
         // A window's retention ends when it closes: an open one is always seen.
