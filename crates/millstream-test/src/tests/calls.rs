@@ -2,6 +2,8 @@
 
 mod crashes;
 mod faulty;
+mod leaving;
+mod stepped;
 
 use std::io::{Error, ErrorKind};
 use std::sync::Arc;
