@@ -1,6 +1,6 @@
 //! Joins of a stream with a table, a global table, or another stream.
 
-use super::{Compared, Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts, VALUES};
 
 const ALL: Nulls = Nulls { keys: true, values: true };
 
@@ -79,6 +79,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ),
             ("headers", "right a=x@1#from=right, left a=1@2#from=left, left b=2@3#from=left"),
         ]],
+        values: VALUES,
         nulls: ALL,
         late: LATE,
         compared: Compared::Steps,
@@ -88,6 +89,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[VERSIONED],
+        values: VALUES,
         nulls: ALL,
         late: LATE,
         compared: Compared::Steps,
@@ -118,6 +120,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ("null values", "right a=x@1, left a=null@21, left a=2@19, left a=3@60"),
             ("headers", "right a=x@1#from=right, left a=1@2#from=left, left b=2@3#from=left, left a=3@80"),
         ]],
+        values: VALUES,
         nulls: NONE,
         late: LATE,
         compared: Compared::Steps,
@@ -138,6 +141,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ),
             ("headers", "right a=x@1#from=right, left 1=a1@2#from=left"),
         ]],
+        values: VALUES,
         nulls: ALL,
         late: LATE,
         compared: Compared::Steps,
@@ -147,6 +151,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: LATE,
         compared: Compared::Steps,
@@ -158,6 +163,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 5,
         compared: Compared::Records,
@@ -167,6 +173,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 5,
         compared: Compared::Records,
@@ -176,6 +183,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 3,
         compared: Compared::Records,
@@ -185,6 +193,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 0,
         compared: Compared::Records,
@@ -194,6 +203,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 0,
         compared: Compared::Records,
@@ -207,6 +217,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ("ties", "a=x@5, a=y@5, a=x@5"),
             ("late", "a=x@50, a=y@30, a=z@25, a=w@24, a=v@40"),
         ]],
+        values: VALUES,
         nulls: NONE,
         late: LATE,
         compared: Compared::Steps,
