@@ -38,6 +38,63 @@ fn joined() -> Topic<u64, String> {
     topic("joined", Be64, Utf8)
 }
 
+fn hopping() -> TimeWindows {
+    TimeWindows::hopping(ms(100), ms(50)).grace(ms(DISORDER_MS))
+}
+
+fn counted() -> Topic<Windowed<u64>, i64> {
+    topic("counted", TimeWindowed::new(Be64, 100), Be64)
+}
+
+/// Sums of final counts: windows over the results of windows.
+fn summed() -> Topic<Windowed<u64>, i64> {
+    topic("summed", TimeWindowed::new(Be64, 500), Be64)
+}
+
+fn sessions() -> Topic<Windowed<u64>, i64> {
+    topic("sessions", SessionWindowed(Be64), Be64)
+}
+
+fn suppressed() -> Topic<Windowed<u64>, i64> {
+    topic("suppressed", TimeWindowed::new(Be64, 60), Be64)
+}
+
+fn reminded() -> Topic<u64, i64> {
+    topic("reminded", Be64, Be64)
+}
+
+/// Reminds of each event once, a while after it.
+struct Reminders(TimerStore<u64>);
+
+impl Processor for Reminders {
+    type KeyIn = u64;
+    type ValueIn = Event;
+    type KeyOut = u64;
+    type ValueOut = i64;
+
+    fn process(
+        &self,
+        _: &mut ProcessorContext<'_, '_, u64, i64>,
+        record: Record<u64, Event>,
+    ) -> Result<(), ProcessError> {
+        self.0.set(record.key, record.timestamp + 200 + record.value.0 % 7);
+        Ok(())
+    }
+}
+
+impl TimerProcessor for Reminders {
+    type TimerKey = u64;
+
+    fn on_timer(
+        &self,
+        context: &mut ProcessorContext<'_, '_, u64, i64>,
+        timer: Timer<u64>,
+        _: Timestamp,
+    ) -> Result<(), ProcessError> {
+        context.forward(Record::new(timer.key, timer.at, timer.at))
+    }
+}
+
 fn name_of(number: i64) -> u64 {
     // Scattered, so that records of a name come from all partitions.
     (number as u64).wrapping_mul(0x9e37_79b9) % NAMES
@@ -58,6 +115,38 @@ fn define(b: &TopologyBuilder) {
             format!("{:?} {:?}", question.map(|event| event.0), answer.map(|event| event.0))
         })
         .to(&joined());
+
+    let by_name = questions.group_by_key();
+    let counts = by_name.windowed_by(hopping()).emit(Emit::OnWindowClose);
+    let counts = counts.count(Store::new("counts", Be64, Be64)).to_stream().flat_map_values(|count: Option<i64>| count);
+    counts.to(&counted());
+    counts
+        .map(|windowed, count| (windowed.key % 3, count))
+        .repartition(Topic::new("thirds", Be64, Be64))
+        .group_by_key()
+        .windowed_by(TimeWindows::tumbling(ms(500)))
+        .emit(Emit::OnWindowClose)
+        .reduce(Store::new("sums", Be64, Be64), |a, b| a + b)
+        .to_stream()
+        .to(&summed());
+    answers
+        .group_by_key()
+        .windowed_by(SessionWindows::inactivity_gap(ms(70)).grace(ms(DISORDER_MS)))
+        .emit(Emit::OnWindowClose)
+        .count(Store::new("sessions", Be64, Be64))
+        .to_stream()
+        .to(&sessions());
+    by_name
+        .windowed_by(TimeWindows::tumbling(ms(60)).grace(ms(DISORDER_MS)))
+        .count(Store::new("to-suppress", Be64, Be64))
+        .suppress(
+            Suppressed::until_window_closes(Bound::unbounded()),
+            Store::new("suppressed", TimeWindowed::new(Be64, 60), Be64),
+        )
+        .to_stream()
+        .to(&suppressed());
+    let timers = b.timers("reminders", Be64, PunctuationType::StreamTime);
+    questions.process_with_timers("reminders", Reminders(timers.clone()), &timers, &[]).to(&reminded());
 }
 
 /// All results: topic, key, value and timestamp, sorted.
@@ -70,6 +159,11 @@ fn results(broker: &dyn Broker) -> Results {
     }
     let mut all = Vec::new();
     add(&mut all, broker, &joined());
+    add(&mut all, broker, &counted());
+    add(&mut all, broker, &summed());
+    add(&mut all, broker, &sessions());
+    add(&mut all, broker, &suppressed());
+    add(&mut all, broker, &reminded());
     all.sort();
     all
 }
@@ -96,14 +190,19 @@ fn history(seed: u64) -> Vec<(Event, i64)> {
 }
 
 fn load(broker: &dyn Broker, partitions: i32, order: u64) {
-    let topics = [events().name().to_owned(), joined().name().to_owned()];
-    let topics = topics.map(|name| NewTopic {
-        name,
-        partitions,
-        replication_factor: None,
-        cleanup_policy: CleanupPolicy::Delete,
-        config: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
-    });
+    let (results, windows) =
+        ([joined().name().to_owned(), reminded().name().to_owned()], [counted(), summed(), sessions(), suppressed()]);
+    let names =
+        [events().name().to_owned()].into_iter().chain(results).chain(windows.map(|topic| topic.name().to_owned()));
+    let topics: Vec<_> = names
+        .map(|name| NewTopic {
+            name,
+            partitions,
+            replication_factor: None,
+            cleanup_policy: CleanupPolicy::Delete,
+            config: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
+        })
+        .collect();
     broker.create(&topics).unwrap();
     let mut writer = RecordWriter::new(broker).unwrap();
     for (event, timestamp) in history(order) {
@@ -140,6 +239,13 @@ fn run(seed: u64, partitions: i32, order: u64, disturbed: bool, fault: Fault) ->
 #[test]
 fn the_order_and_the_number_of_partitions_change_nothing() {
     let expected = run(0, 1, 0, false, Fault::None);
+    let sum_of = |topic: &str| {
+        let of_topic = expected.iter().filter(|line| line.starts_with(&format!("model-{topic} ")));
+        of_topic
+            .map(|line| line.split("Some(").nth(1).unwrap().split(')').next().unwrap().parse::<i64>().unwrap())
+            .sum::<i64>()
+    };
+    assert_eq!(sum_of("counted"), sum_of("summed"), "windows over the results of windows lose none");
     let pairs = expected.iter().filter(|line| !line.contains("None")).count();
     assert!(pairs > 1_000 && expected.len() > pairs, "{pairs} pairs of {} results", expected.len());
     for partitions in [1, 3, 12] {

@@ -52,6 +52,16 @@ impl MemoryBroker {
         self.cluster.change_group(|cluster| cluster.advance_to(now));
     }
 
+    /// Refuses the next `commits` commits of transactions, as a broker does that asks for an abort.
+    pub fn refuse_commits(&self, commits: u32) {
+        self.cluster.with(|cluster| cluster.refused_commits = commits);
+    }
+
+    /// How many commits are still to be refused.
+    pub fn refused_commits(&self) -> u32 {
+        self.cluster.with(|cluster| cluster.refused_commits)
+    }
+
     /// Compacts and expires all logs at once, which `advance_to` does every 15 s.
     pub fn clean(&self) {
         self.cluster.with(Cluster::clean);

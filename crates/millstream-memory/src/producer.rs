@@ -115,6 +115,10 @@ impl Producer for MemoryProducer {
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), BrokerError> {
         let MemoryProducer { cluster, transactional, group, .. } = self;
         cluster.with(|cluster| {
+            if transactional.is_some() && cluster.refused_commits > 0 {
+                cluster.refused_commits -= 1;
+                return Err(BrokerError::new(ErrorKind::Abort, "this commit is refused"));
+            }
             match group {
                 _ if offsets.is_empty() => {}
                 None => {

@@ -62,6 +62,9 @@ struct Running {
 /// A topology that has work left after so many steps passes records round and round.
 const STEPS_MAX: usize = 1_000_000;
 
+/// How long a worker waits after a commit that was refused, in ms.
+const RETRY_MS: i64 = 100;
+
 impl TopologyTestDriver {
     /// Builds the topology and starts it, at wall-clock time 0. Its source topics, and the sinks whose names are fixed,
     /// are created, with one partition each.
@@ -92,8 +95,7 @@ impl TopologyTestDriver {
     /// }
     /// ```
     pub fn with_partitions(partitions: i32, define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Self {
-        let options = Options { commit_interval_ms: 0, watermark_interval_ms: 0, ..Options::new("test", "driver") };
-        let application = ok(Application::new(options, Arc::new(define)));
+        let application = application(define);
         let cluster = MemoryBroker::new();
         let never = i64::MAX;
         let settings = ClientSettings {
@@ -102,18 +104,7 @@ impl TopologyTestDriver {
             ..ClientSettings::new(application.options.application_id.clone())
         };
         let broker = cluster.client(settings);
-        let stores = application.topology.sub_topologies.iter().flat_map(|sub| &sub.stores);
-        let changelogs: Vec<_> = stores.filter(|store| store.from_source).map(|store| &*store.changelog).collect();
-        for name in own_topics(&application.topology) {
-            let mut topic = own_topic(&name, partitions);
-            if changelogs.contains(&name.as_str()) {
-                topic.cleanup_policy = CleanupPolicy::Compact;
-            }
-            ok(broker.create(&[topic]));
-        }
-        let plan = ok(application.plan(&*broker));
-        ok(application.create_topics(&*broker, &plan));
-        let tasks = plan.tasks.iter().map(|count| *count as usize).sum();
+        let tasks = create_topics(&application, &*broker, partitions);
         let running = start(&application, &broker);
         let outputs = BTreeMap::new();
         let mut driver =
@@ -171,13 +162,85 @@ impl TopologyTestDriver {
 
     /// As [`TopologyTestDriver::restart`]; `meanwhile` may write while the topology is stopped.
     pub(crate) fn restart_after(&mut self, meanwhile: impl FnOnce(&dyn Broker)) {
+        self.stop();
+        meanwhile(&*self.broker);
+        self.start();
+    }
+
+    /// Stops the topology and starts another one in its place: a later version of it, with the same application id, so that
+    /// it goes on from the same positions, with the same changelogs.
+    ///
+    /// ```
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
+    /// let sums = |factor: i64| {
+    ///     let (i, o) = (input.clone(), output.clone());
+    ///     move |b: &TopologyBuilder| {
+    ///         b.stream(&i).group_by_key().reduce(Store::new("sums", Utf8, Be64), move |a, b| a + factor * b).to_stream().to(&o)
+    ///     }
+    /// };
+    /// let mut driver = TopologyTestDriver::new(sums(1));
+    /// driver.pipe(&input, "a".to_string(), 2, 0);
+    /// driver.restart_with(sums(10));
+    /// driver.pipe(&input, "a".to_string(), 3, 0);
+    /// assert_eq!(driver.values(&output), [2, 32]);
+    /// ```
+    pub fn restart_with(&mut self, define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) {
+        self.stop();
+        self.application = application(define);
+        self.tasks = create_topics(&self.application, &*self.broker, self.partitions);
+        self.start();
+    }
+
+    /// Has the next commit refused: what was done for it is taken back, and done again. Then the wall clock goes on by 100 ms,
+    /// as a worker waits for so long.
+    ///
+    /// ```
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
+    /// let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     b.stream(&i).group_by_key().reduce(Store::new("sums", Utf8, Be64), |a, b| a + b).to_stream().to(&o)
+    /// });
+    /// driver.pipe(&input, "a".to_string(), 2, 0);
+    /// driver.refuse_next_commit();
+    /// driver.pipe(&input, "a".to_string(), 3, 0);
+    /// assert_eq!(driver.values(&output), [2, 5]);
+    /// assert_eq!(driver.aborts(), 1);
+    /// ```
+    pub fn refuse_next_commit(&mut self) {
+        self.cluster.refuse_commits(1);
+    }
+
+    /// How often the topology went back to its last commit since it was started.
+    pub fn aborts(&self) -> u64 {
+        self.running.instance.status().iter().map(|status| status.aborts.load(Ordering::Relaxed)).sum()
+    }
+
+    /// The topology that runs, as a value.
+    pub fn topology(&self) -> &Topology {
+        &self.application.topology
+    }
+
+    /// Whether there is a topic of that name.
+    pub fn has_topic(&self, name: &str) -> bool {
+        ok(self.broker.describe(&[name])).iter().any(Option::is_some)
+    }
+
+    fn stop(&mut self) {
         self.running.instance.stop();
         while self.running.instance.step(Duration::ZERO) != Phase::Stopped {
             self.running.worker.step(self.now);
             self.running.executor.turn();
         }
         self.cluster.clean();
-        meanwhile(&*self.broker);
+    }
+
+    fn start(&mut self) {
         self.running = start(&self.application, &self.broker);
         self.settle();
     }
@@ -251,7 +314,12 @@ impl TopologyTestDriver {
         let Running { instance, worker, executor } = &mut self.running;
         for _ in 0..STEPS_MAX {
             instance.step(Duration::ZERO);
+            let to_refuse = self.cluster.refused_commits();
             let idle = worker.step(self.now) != Step::Busy;
+            if self.cluster.refused_commits() < to_refuse {
+                self.now += RETRY_MS;
+                self.cluster.advance_to(self.now);
+            }
             if let Some(failure) = instance.failure() {
                 panic!("the topology failed: {failure}");
             }
@@ -286,6 +354,28 @@ fn readers(broker: &dyn Broker, topic: &str) -> Vec<Box<dyn PartitionReader>> {
     let assignments =
         partitions.map(|partition| Assignment { partition, from: Position::Beginning, waker: Arc::new(|| ()) });
     assignments.map(|assignment| ok(broker.reader(assignment))).collect()
+}
+
+fn application(define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Arc<Application> {
+    let options = Options { commit_interval_ms: 0, watermark_interval_ms: 0, ..Options::new("test", "driver") };
+    ok(Application::new(options, Arc::new(define)))
+}
+
+/// Creates the topics that a topology needs; returns how many tasks it has.
+fn create_topics(application: &Application, broker: &dyn Broker, partitions: i32) -> usize {
+    let stores = application.topology.sub_topologies.iter().flat_map(|sub| &sub.stores);
+    let sources = stores.filter(|store| store.from_source);
+    let changelogs: Vec<_> = sources.filter_map(|store| store.changelog.as_deref()).collect();
+    for name in own_topics(&application.topology) {
+        let mut topic = own_topic(&name, partitions);
+        if changelogs.contains(&name.as_str()) {
+            topic.cleanup_policy = CleanupPolicy::Compact;
+        }
+        ok(broker.create(&[topic]));
+    }
+    let plan = ok(application.plan(broker));
+    ok(application.create_topics(broker, &plan));
+    plan.tasks.iter().map(|count| *count as usize).sum()
 }
 
 /// The topics that users make: sources, and sinks whose names are fixed.

@@ -8,8 +8,12 @@ mod faults;
 mod global;
 mod grouping;
 mod join_windowed;
+mod parking;
 mod stepped;
+mod stores;
 mod tables;
+mod timers;
+mod versioned;
 mod windowed;
 mod windowed_state;
 

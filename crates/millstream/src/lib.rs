@@ -33,12 +33,16 @@ pub mod prelude {
         PartialGroupedStream, Stream, Suppressed, Table, TopologyBuilder, WindowedCogroupedStream, WindowedJoin,
         WindowedStream,
     };
-    pub use crate::processor::{ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType};
+    pub use crate::processor::{
+        ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType, TimerProcessor,
+    };
     pub use crate::record::{Headers, Record, Timestamp};
     pub use crate::serde::{
         Be32, Be64, Bytes, F32, F64, Json, Nullable, Serde, SessionWindowed, TimeWindowed, Unit, Utf8,
     };
-    pub use crate::state::{KeyValueStore, SessionStore, Store, WindowStore};
+    pub use crate::state::{
+        KeyValueStore, OrderedStore, SessionStore, Store, Timer, TimerStore, VersionedStore, WindowStore,
+    };
     pub use crate::time::Watermark;
     pub use crate::topic::Topic;
     pub use crate::window::{JoinWindows, SessionWindows, SlidingWindows, TimeWindows, Window, Windowed};

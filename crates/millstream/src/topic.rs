@@ -30,6 +30,24 @@ impl<K, V> Topic<K, V> {
     /// The same topic, whose records' event times (ms) are read out of key and value; the third that `extractor` gets is
     /// Kafka's timestamp. A record with a null value, where the topic is read as a table, keeps Kafka's. A task with several
     /// inputs reads such records twice, as it must know their times to choose among them.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// // The value is when it happened, which need not be when it was written.
+    /// let events = Topic::<_, i64>::new("events", Utf8, Be64).timestamp_extractor(|_, happened, _kafka| *happened);
+    /// let counts = Topic::<_, i64>::new("counts", TimeWindowed::new(Utf8, 10), Be64);
+    /// let (e, c) = (events.clone(), counts.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let windows = TimeWindows::tumbling(Duration::from_millis(10));
+    ///     b.stream(&e).group_by_key().windowed_by(windows).count(Store::new("c", Utf8, Be64)).to_stream().to(&c)
+    /// });
+    /// driver.pipe(&events, "a".to_string(), 25, 1_000);
+    /// assert_eq!(driver.entries(&counts)[0].0.window.start, 20);
+    /// ```
     pub fn timestamp_extractor(
         mut self,
         extractor: impl Fn(&K, &V, Timestamp) -> Timestamp + Send + Sync + 'static,
@@ -39,6 +57,28 @@ impl<K, V> Topic<K, V> {
     }
 
     /// The same topic, read with another promise about what is still to come than [`Watermark::monotonic`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// let behind = Watermark::bounded_out_of_orderness(Duration::from_millis(5));
+    /// let input = Topic::<_, i64>::new("input", Utf8, Be64).watermark(behind);
+    /// let late = Topic::<_, i64>::new("late", Utf8, Be64);
+    /// let (i, l) = (input.clone(), late.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let windowed = b.stream(&i).group_by_key().windowed_by(TimeWindows::tumbling(Duration::from_millis(10)));
+    ///     windowed.count(Store::new("counts", Utf8, Be64));
+    ///     windowed.late().to(&l)
+    /// });
+    /// for (value, timestamp) in [(1, 1), (2, 12), (3, 9), (4, 15), (5, 8)] {
+    ///     driver.pipe(&input, "a".to_string(), value, timestamp);
+    /// }
+    /// // At 12 the time was 7, at 15 it is 10, and the first window is over.
+    /// assert_eq!(driver.values(&late), [5]);
+    /// ```
     pub fn watermark(mut self, watermark: Watermark<K, V>) -> Self {
         self.watermark = Some(watermark);
         self

@@ -12,10 +12,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Properties;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.apache.kafka.common.header.Header;
@@ -25,13 +30,15 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.TopologyTestDriver;
 import org.apache.kafka.streams.state.BuiltInDslStoreSuppliers;
 import org.apache.kafka.streams.test.TestRecord;
 
 /**
  * Runs scripts on Kafka Streams' own test driver. Reads one script a line as JSON from standard input, and writes what
- * came out one script a line as JSON to standard output. With the argument "topologies" it writes the topologies' names.
+ * came out one script a line as JSON to standard output. With the argument "topologies" it writes the names of the
+ * topologies.
  */
 public final class Main {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -45,10 +52,19 @@ public final class Main {
             return;
         }
         Path state = Files.createTempDirectory("kafka-streams");
+        // Stores on disk wait for the disk, for longer than all else takes: so several scripts run at once.
+        ExecutorService threads = Executors.newFixedThreadPool(16);
+        List<Future<ObjectNode>> results = new ArrayList<>();
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
-            out.println(JSON.writeValueAsString(run(JSON.readTree(line), state)));
+            JsonNode script = JSON.readTree(line);
+            Path own = state.resolve(Integer.toString(results.size()));
+            results.add(threads.submit(() -> run(script, own)));
         }
+        for (Future<ObjectNode> result : results) {
+            out.println(JSON.writeValueAsString(result.get()));
+        }
+        threads.shutdown();
         out.flush();
         try (Stream<Path> files = Files.walk(state)) {
             files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
@@ -67,13 +83,15 @@ public final class Main {
         StreamsBuilder builder = new StreamsBuilder();
         define.accept(builder);
         Properties settings = settings(state);
-        try (TopologyTestDriver driver = new TopologyTestDriver(builder.build(settings), settings, Instant.ofEpochMilli(0))) {
+        Topology topology = builder.build(settings);
+        try (TopologyTestDriver driver = new TopologyTestDriver(topology, settings, Instant.ofEpochMilli(0))) {
             int step = 0;
             for (JsonNode next : script.get("steps")) {
                 if (next.has("advance_wall_clock_ms")) {
                     driver.advanceWallClockTime(Duration.ofMillis(next.get("advance_wall_clock_ms").longValue()));
                 } else {
-                    driver.createInputTopic(next.get("topic").textValue(), new ByteArraySerializer(), new ByteArraySerializer())
+                    String topic = next.get("topic").textValue();
+                    driver.createInputTopic(topic, new ByteArraySerializer(), new ByteArraySerializer())
                         .pipeInput(record(next));
                 }
                 read(driver, step, outputs);
@@ -93,7 +111,8 @@ public final class Main {
         settings.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
         settings.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
         settings.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0L);
-        settings.put(StreamsConfig.DSL_STORE_SUPPLIERS_CLASS_CONFIG, BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers.class);
+        settings.put(
+            StreamsConfig.DSL_STORE_SUPPLIERS_CLASS_CONFIG, BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers.class);
         // Both say how long, by the wall clock, an operator rests before it looks again for what has become final.
         settings.put(StreamsConfig.InternalConfig.EMIT_INTERVAL_MS_KSTREAMS_OUTER_JOIN_SPURIOUS_RESULTS_FIX, 0L);
         settings.put(StreamsConfig.InternalConfig.EMIT_INTERVAL_MS_KSTREAMS_WINDOWED_AGGREGATION, 0L);

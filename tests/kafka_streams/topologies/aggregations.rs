@@ -2,6 +2,7 @@
 
 use millstream::prelude::*;
 
+use super::cogroups::values;
 use super::{Key, Twin, complete, counts, first, numbers, strings, texts};
 
 pub(crate) const TWINS: &[Twin] = &[
@@ -11,11 +12,7 @@ pub(crate) const TWINS: &[Twin] = &[
     ("group_by_count", |b| by_first(b).count(counts("store")).to_stream().to(&numbers("out"))),
     ("group_by_reduce", |b| by_first(b).reduce(strings("store"), reduced).to_stream().to(&texts("out"))),
     ("group_by_aggregate", |b| by_first(b).aggregate(strings("store"), start, added).to_stream().to(&texts("out"))),
-    ("cogroup", |b| {
-        let (left, right) = (complete(b, "left").group_by_key(), complete(b, "right").group_by_key());
-        let marked = |_: &Key, value: String, so_far: &mut String| *so_far += &format!("*{value}");
-        left.cogroup(added).cogroup(&right, marked).aggregate(strings("store"), start).to_stream().to(&texts("out"));
-    }),
+    ("cogroup", |b| values(b).aggregate(strings("store"), start).to_stream().to(&texts("out"))),
 ];
 
 fn by_key(b: &TopologyBuilder) -> GroupedStream<Key, String> {
@@ -37,4 +34,8 @@ pub(super) fn reduced(so_far: &String, next: String) -> String {
 
 pub(super) fn added(_: &Key, value: String, so_far: &mut String) {
     *so_far += &format!("+{value}");
+}
+
+pub(super) fn marked(_: &Key, value: String, so_far: &mut String) {
+    *so_far += &format!("*{value}");
 }

@@ -1,5 +1,7 @@
 //! Operators on one table.
 
+use std::time::Duration;
+
 use millstream::prelude::*;
 
 use super::aggregations::{added, reduced, start};
@@ -32,13 +34,23 @@ pub(crate) const TWINS: &[Twin] = &[
         let last = complete(b, "in").group_by_key().reduce(strings("last"), |_, next| next);
         write(&aggregated(&by_first(&last)));
     }),
+    ("table_suppress", |b| write(&suppressed(b, Bound::unbounded()))),
+    ("table_suppress_two", |b| write(&suppressed(b, Bound::records(2).emit_early()))),
+    ("table_suppress_group_by_aggregate", |b| {
+        write(&aggregated(&by_first(&suppressed(b, Bound::unbounded()))));
+    }),
 ];
 
-fn write(table: &Table<Key, String>) {
+fn suppressed(b: &TopologyBuilder, bound: Bound) -> Table<Key, String> {
+    let limit = Suppressed::until_time_limit(Duration::from_millis(10), bound);
+    table(b, "in").suppress(limit, strings("buffer"))
+}
+
+pub(super) fn write(table: &Table<Key, String>) {
     table.to_stream().to(&texts("out"));
 }
 
-fn even(table: &Table<Key, String>) -> Table<Key, String> {
+pub(super) fn even(table: &Table<Key, String>) -> Table<Key, String> {
     table.filter(|_, v| length(Some(v)).is_multiple_of(2))
 }
 
@@ -46,10 +58,10 @@ fn marked(table: &Table<Key, String>) -> Table<Key, String> {
     table.map_values(|v| format!("{v}!"))
 }
 
-fn by_first(table: &Table<Key, String>) -> GroupedTable<Key, String> {
+pub(super) fn by_first(table: &Table<Key, String>) -> GroupedTable<Key, String> {
     table.group_by(texts("by-first"), |_, v| (Some(first(Some(v))), v.clone()))
 }
 
-fn aggregated(grouped: &GroupedTable<Key, String>) -> Table<Key, String> {
+pub(super) fn aggregated(grouped: &GroupedTable<Key, String>) -> Table<Key, String> {
     grouped.aggregate(strings("store"), start, added, |_, value, so_far| *so_far += &format!("-{value}"))
 }

@@ -74,7 +74,7 @@ pub(crate) const TWINS: &[Twin] = &[
     }),
 ];
 
-fn tumbling() -> TimeWindows {
+pub(super) fn tumbling() -> TimeWindows {
     TimeWindows::tumbling(TEN).grace(FIVE)
 }
 
@@ -86,11 +86,11 @@ fn hopping() -> TimeWindows {
     TimeWindows::hopping(TEN, Duration::from_millis(4)).grace(FIVE)
 }
 
-fn sliding() -> SlidingWindows {
+pub(super) fn sliding() -> SlidingWindows {
     SlidingWindows::of(TEN).grace(FIVE)
 }
 
-fn session() -> SessionWindows {
+pub(super) fn session() -> SessionWindows {
     SessionWindows::inactivity_gap(FIVE).grace(FIVE)
 }
 
@@ -108,11 +108,11 @@ fn values<W: Windows>(b: &TopologyBuilder, windows: W) -> WindowedStream<Key, St
     complete(b, "in").group_by_key().windowed_by(windows)
 }
 
-fn any_added(_: &Key, value: Option<String>, so_far: &mut String) {
+pub(super) fn any_added(_: &Key, value: Option<String>, so_far: &mut String) {
     *so_far += &format!("+{}", text(value.as_ref()));
 }
 
-fn merged(_: &Key, left: &mut String, right: String) {
+pub(super) fn merged(_: &Key, left: &mut String, right: String) {
     *left += &format!("&{right}");
 }
 
@@ -124,10 +124,10 @@ fn numbers(table: &Table<Windowed<Key>, i64>) {
     table.to_stream().to(&Topic::<_, i64>::new("out", time_windowed(), Be64));
 }
 
-fn texts(table: &Table<Windowed<Key>, String>) {
+pub(super) fn texts(table: &Table<Windowed<Key>, String>) {
     table.to_stream().to(&Topic::<_, String>::new("out", time_windowed(), Utf8));
 }
 
-fn sessions(table: &Table<Windowed<Key>, String>) {
+pub(super) fn sessions(table: &Table<Windowed<Key>, String>) {
     table.to_stream().to(&Topic::<_, String>::new("out", SessionWindowed(Nullable(Utf8)), Utf8));
 }

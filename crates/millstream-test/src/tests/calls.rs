@@ -2,6 +2,8 @@
 
 mod crashes;
 mod faulty;
+mod leaving;
+mod stepped;
 
 use std::io::{Error, ErrorKind};
 use std::sync::Arc;
@@ -258,4 +260,28 @@ fn an_operator_that_could_never_call_is_refused() {
         });
     });
     assert!(message.contains("map-async none: concurrency and attempts must be at least 1"), "{message}");
+}
+
+/// What is held back until a commit is called for within that commit; and so is what comes of that, and is held back behind.
+#[test]
+fn what_is_held_back_until_a_commit_is_called_for_before_it() {
+    let mut driver = TopologyTestDriver::new(move |b| {
+        let held_back = b.stream(&input()).group_by_key().emit(Emit::OnCommit).count(Store::new("first", Utf8, Be64));
+        let called = held_back.to_stream().map_async("call", AsyncOptions::new(2), |_, count: Option<i64>| {
+            let count = count.unwrap_or(0);
+            after(count, count)
+        });
+        called
+            .group_by_key()
+            .emit(Emit::OnCommit)
+            .aggregate(Store::new("second", Utf8, Be64), || 0, |_, count, sum| *sum = *sum * 10 + count)
+            .to_stream()
+            .to(&output());
+    });
+    driver.pipe_all(&input(), (0..3).flat_map(|n| ["a", "b", "c"].map(|key| record(key, n, n))));
+    let mut entries = driver.entries(&output());
+    entries.sort();
+    assert_eq!(entries, ["a", "b", "c"].map(|key| (key.to_string(), Some(3))));
+    driver.pipe(&input(), "a".to_string(), 0, 5);
+    assert_eq!(driver.entries(&output()), [("a".to_string(), Some(34))]);
 }

@@ -133,10 +133,10 @@ impl TopologyBuilder {
         K: Hash + Eq + Clone + 'static,
         V: Clone + 'static,
     {
-        let store = Store { name: store.into(), key: topic.key.clone(), value: topic.value.clone() };
+        let store = Store::of(store.into(), topic.key.clone(), topic.value.clone());
         let mut graph = self.graph.borrow_mut();
         let id = graph.source_store(&store.name, &topic.name);
-        let store = KeyValueStore::new(id, store);
+        let store = KeyValueStore::new(id, store, &graph.clock);
         graph.set_store(id, Rc::new(SourceRows::new(store.clone(), topic)));
         drop(graph);
         self.table_in(topic, store)
@@ -150,14 +150,7 @@ impl TopologyBuilder {
         let node = self.graph.borrow_mut().node(NodeKind::Source(topic.name.clone()), &[]);
         self.graph.borrow_mut().connect(store.store_id(), node);
         let children: Tee<K, Change<V>> = Tee::default();
-        let timestamp = topic.timestamp.clone().map(|extractor| {
-            let topic = topic.clone();
-            Box::new(move |message: &Message<'_>| {
-                let key = topic.key.decode(message.key?).ok()?;
-                let value = topic.value.decode(message.value?).ok()?;
-                Some(extractor(&key, &value, message.timestamp))
-            }) as TimestampOf
-        });
+        let timestamp = timestamp_of_row(topic);
         let moves_clock = topic.timestamp.is_some() || topic.watermark.is_some();
         let feed = {
             let (topic, children, store) = (topic.clone(), children.clone(), store.clone());
@@ -187,17 +180,17 @@ impl TopologyBuilder {
     /// A store for processors to use; see [`Stream::process`].
     pub fn store<K, V>(&self, store: Store<K, V>) -> KeyValueStore<K, V>
     where
-        K: Hash + Eq + 'static,
+        K: Hash + Eq + Clone + 'static,
         V: Clone + 'static,
     {
         let mut graph = self.graph.borrow_mut();
         let id = graph.store(&store.name);
-        let store = KeyValueStore::new(id, store);
+        let store = KeyValueStore::new(id, store, &graph.clock);
         graph.set_store(id, store.erased());
         store
     }
 
-    fn feed(
+    pub(super) fn feed(
         &self,
         node: NodeId,
         topic: Arc<str>,
@@ -214,8 +207,18 @@ impl TopologyBuilder {
     }
 }
 
+/// What reads the event time of a table's record before its turn, where it is not Kafka's.
+pub(super) fn timestamp_of_row<K: 'static, V: 'static>(topic: &Topic<K, V>) -> Option<TimestampOf> {
+    let (extractor, topic) = (topic.timestamp.clone()?, topic.clone());
+    Some(Box::new(move |message| {
+        let key = topic.key.decode(message.key?).ok()?;
+        let value = topic.value.decode(message.value?).ok()?;
+        Some(extractor(&key, &value, message.timestamp))
+    }))
+}
+
 /// A record's event time, after which the clock has come to what the record promises.
-fn time_of<K, V>(
+pub(super) fn time_of<K, V>(
     topic: &Topic<K, V>,
     context: &Context<'_>,
     key: &K,
@@ -231,6 +234,6 @@ fn time_of<K, V>(
     timestamp
 }
 
-fn unreadable(part: &str, error: &crate::serde::SerdeError) -> ProcessError {
+pub(super) fn unreadable(part: &str, error: &crate::serde::SerdeError) -> ProcessError {
     ProcessError::new(format!("the {part} cannot be read: {error}"))
 }

@@ -39,6 +39,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         self.require_unchanged_key("deduplicate()");
         let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
         let mut graph = self.builder.graph.borrow_mut();
+        graph.refuse_time_to_live(&store, "an id is kept for as long as it matters");
         let store_id = graph.store(&store.name);
         let seen = SeenStore::new(store_id, store, within);
         graph.set_store(store_id, seen.erased());

@@ -6,7 +6,8 @@ use crate::record::Record;
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Joins each record with the table's value of its key, as it is when the record is processed; a record without one
-    /// is dropped. Changes of the table yield nothing. Both topics must have the same partition count.
+    /// is dropped; of a [versioned table](super::TopologyBuilder::versioned_table), its value as of the record's timestamp.
+    /// Changes of the table yield nothing. Both topics must have the same partition count.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -31,7 +32,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
         self.join_rows("join", table, move |value, row| row.map(|row| joiner(value, row)))
     }
 
-    /// As [`Stream::join`], but a record without a value in the table is joined with `None`.
+    /// As [`Stream::join`], but a record without a value in the table is joined with `None`; with a versioned table, also one
+    /// whose time is out of the history retention.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -65,7 +67,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
         let rows = table.view.clone();
         let joined = self.then(operator, false, move |context, record, children: &Tee<K, W>| {
             let Record { key, value, timestamp, headers } = record;
-            match rows.with(&key, |row| joiner(value, row.map(|(row, _)| row))) {
+            match rows.with_as_of(&key, timestamp, |row| joiner(value, row.map(|(row, _)| row))) {
                 Some(value) => children.push(context, Record { key, value, timestamp, headers }),
                 None => Ok(()),
             }

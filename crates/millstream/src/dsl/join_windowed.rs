@@ -34,7 +34,7 @@ impl<K, V, W> JoinStores<K, V, W> {
     }
 
     fn store<T>(&self, suffix: &str, value: &Arc<dyn Serde<T>>) -> Store<K, T> {
-        Store { name: format!("{}-{suffix}", self.name).into(), key: self.key.clone(), value: value.clone() }
+        Store::of(format!("{}-{suffix}", self.name).into(), self.key.clone(), value.clone())
     }
 }
 

@@ -21,10 +21,13 @@ mod partial;
 mod process;
 mod sink;
 mod split;
+mod stores;
 mod stream;
 mod suppress;
 mod table;
+mod timers;
 mod top;
+mod versioned;
 mod window_stores;
 mod windowed;
 

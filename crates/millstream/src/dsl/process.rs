@@ -75,8 +75,20 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     where
         P: Processor<KeyIn = K, ValueIn = V>,
     {
+        self.add_processor(name.into(), Rc::new(processor), stores)
+    }
+
+    pub(super) fn add_processor<P>(
+        &self,
+        name: Arc<str>,
+        processor: Rc<P>,
+        stores: &[&dyn Connect],
+    ) -> Stream<P::KeyOut, P::ValueOut>
+    where
+        P: Processor<KeyIn = K, ValueIn = V>,
+    {
         let mut graph = self.builder.graph.borrow_mut();
-        let node = graph.named_node(name.into(), NodeKind::Processor("process"), &[self.node]);
+        let node = graph.named_node(name, NodeKind::Processor("process"), &[self.node]);
         for store in stores {
             graph.connect(store.store_id(), node);
             if store.uses_time() {
@@ -85,7 +97,6 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         }
         let name = graph.name(node);
         let stream: Stream<P::KeyOut, P::ValueOut> = Stream::new(&self.builder, node, true);
-        let processor = Rc::new(processor);
         for punctuation in processor.schedule() {
             let (processor, children, name) = (processor.clone(), stream.children.clone(), name.clone());
             let call = move |context: &mut Context<'_>, time: Timestamp| {

@@ -145,6 +145,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
                 format!("suppress with buffer {name}: results that are emitted early are not final; use fail()");
             graph.errors.push(error);
         }
+        graph.refuse_time_to_live(&buffer, "a row of a suppress buffer lives until it is pushed");
         let (id, name) = (graph.store(&buffer.name), buffer.name.clone());
         let buffer = Rc::new(SuppressBuffer::new(buffer));
         graph.set_store(id, buffer.clone());

@@ -61,6 +61,7 @@ impl TopologyBuilder {
                 store.name
             ));
         }
+        graph.refuse_time_to_live(&store, "this kind has its retention");
         let id = graph.store(&store.name);
         let store = WindowStore::new(id, store, whole_ms(size), whole_ms(retention), graph.clock.clone());
         graph.set_store(id, store.erased());
@@ -121,6 +122,7 @@ impl TopologyBuilder {
         V: Clone + 'static,
     {
         let mut graph = self.graph.borrow_mut();
+        graph.refuse_time_to_live(&store, "this kind has its retention");
         let id = graph.store(&store.name);
         let store = SessionStore::new(id, store, whole_ms(retention), graph.clock.clone());
         graph.set_store(id, store.erased());

@@ -6,15 +6,17 @@ mod output;
 mod schedule;
 mod tee;
 
+pub use crate::time::PunctuationType;
 pub use context::{Context, Origin, ProcessorContext};
 pub use error::ProcessError;
-pub use schedule::{Punctuation, PunctuationType};
+pub use schedule::Punctuation;
 
 pub(crate) use error::Cause;
 pub(crate) use output::{Output, by_key};
 pub(crate) use tee::Tee;
 
 use crate::record::{Record, Timestamp};
+use crate::state::Timer;
 
 /// A node written by hand. All operators of the DSL can be written as one.
 ///
@@ -51,4 +53,20 @@ pub trait Processor: 'static {
     ) -> Result<(), ProcessError> {
         Ok(())
     }
+}
+
+/// A processor with timers, which it sets in a [`TimerStore`](crate::state::TimerStore); see
+/// [`Stream::process_with_timers`](crate::dsl::Stream::process_with_timers).
+pub trait TimerProcessor: Processor {
+    /// What its timers are set for.
+    type TimerKey: Clone + 'static;
+
+    /// Called once for each timer whose time has come, with the time (ms) it has become by its clock. The timer is not set any
+    /// more.
+    fn on_timer(
+        &self,
+        context: &mut ProcessorContext<'_, '_, Self::KeyOut, Self::ValueOut>,
+        timer: Timer<Self::TimerKey>,
+        time: Timestamp,
+    ) -> Result<(), ProcessError>;
 }

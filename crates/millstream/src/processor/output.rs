@@ -80,8 +80,8 @@ impl Output {
         key: &[u8],
         value: Option<&[u8]>,
         timestamp: i64,
+        headers: &Headers,
     ) -> Result<(), BrokerError> {
-        let headers = &Headers::default();
         self.sent += 1;
         self.producer.send(Outgoing { topic, partition: Some(partition), timestamp, key: Some(key), value, headers })
     }

@@ -1,15 +1,7 @@
 use std::time::Duration;
 
 use crate::record::Timestamp;
-
-/// The clock of a punctuation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PunctuationType {
-    /// The task's stream time: moves with the records, stands still without.
-    StreamTime,
-    /// The machine's clock.
-    WallClock,
-}
+use crate::time::PunctuationType;
 
 /// A call of a processor at intervals.
 ///

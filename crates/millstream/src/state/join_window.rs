@@ -3,7 +3,7 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use super::join_rows::JoinRows;
-use super::{FlushError, StateStore, Store, WriteRow};
+use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, encode};
@@ -95,6 +95,10 @@ impl<K: Hash + Eq + 'static, V: 'static> JoinWindowStore<K, V> {
 }
 
 impl<K: Hash + Eq + 'static, V: 'static> StateStore for JoinWindowStore<K, V> {
+    fn options(&self) -> Option<&StoreOptions> {
+        Some(&self.store.options)
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
         let rows = self.rows.borrow();

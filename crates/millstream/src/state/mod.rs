@@ -1,13 +1,19 @@
-//! State: typed maps in memory, which the changelog brings back after a restart and the undo log after an abort.
+//! State: typed maps in memory, which the changelog brings back after a restart and the undo log after an abort. By key
+//! ([`KeyValueStore`]), in the order of keys ([`OrderedStore`]), by window ([`WindowStore`]), with their history
+//! ([`VersionedStore`]), and timers ([`TimerStore`]); [`Store`] says how one is kept.
 //!
 //! A store belongs to one task and is used by its thread alone. Between two commits it remembers, for each key that
 //! was changed, the value before: a commit writes each such key once to the changelog and forgets the old values; an
 //! abort puts them back. Both cost the changed keys, not the store.
 
+mod expiry;
 mod global;
+mod histories;
 mod join_rows;
 mod join_window;
 mod key_value;
+mod ordered;
+mod ordered_rows;
 mod partial;
 mod rows;
 mod seen;
@@ -17,14 +23,23 @@ mod source;
 mod spans;
 mod store;
 mod suppress;
+#[cfg(test)]
+mod tests;
+mod timers;
 mod unjoined;
+mod upgrade;
+mod versioned;
 mod window;
 #[cfg(test)]
 mod window_tests;
+mod write;
 
 pub use key_value::KeyValueStore;
+pub use ordered::OrderedStore;
 pub use session::SessionStore;
 pub use store::Store;
+pub use timers::{Timer, TimerStore};
+pub use versioned::{VersionedPut, VersionedRecord, VersionedStore};
 pub use window::WindowStore;
 
 pub(crate) use global::{GlobalRows, GlobalStore, GlobalStores, LoadGlobal};
@@ -35,8 +50,10 @@ pub(crate) use seen::SeenStore;
 pub(crate) use sorted::{RowCodec, SortedStore};
 pub(crate) use source::SourceRows;
 pub(crate) use spans::{SpanKeys, SpanRows, Spans};
+pub(crate) use store::StoreOptions;
 pub(crate) use suppress::{Buffered, SuppressBuffer};
 pub(crate) use unjoined::{Bounds, JoinSide, Unjoined, UnjoinedStore};
+pub(crate) use upgrade::Versions;
 
 use crate::broker::{BrokerError, Message};
 use crate::record::Timestamp;
@@ -56,6 +73,9 @@ pub(crate) enum FlushError {
 
 /// What a task does with a store, whatever its types.
 pub(crate) trait StateStore {
+    /// What its user said of it, by a [`Store`]; `None` if there is nothing to say.
+    fn options(&self) -> Option<&StoreOptions>;
+
     /// Writes each row that changed since the last commit, and tombstones for what is expired at this stream time.
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError>;
 

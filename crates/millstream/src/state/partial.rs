@@ -3,7 +3,7 @@ use std::hash::Hash;
 
 use indexmap::IndexMap;
 
-use super::{FlushError, StateStore, WriteRow};
+use super::{FlushError, StateStore, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::SerdeError;
@@ -41,6 +41,10 @@ impl<K: Hash + Eq, A> PartialRows<K, A> {
 }
 
 impl<K, A> StateStore for PartialRows<K, A> {
+    fn options(&self) -> Option<&StoreOptions> {
+        None
+    }
+
     fn flush(&self, _stream_time: Timestamp, _write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         Ok(())
     }

@@ -84,7 +84,16 @@ impl<K: Hash + Eq, V> Rows<K, V> {
             let before = row.value.clone().map(|value| (value, row.timestamp));
             self.undo.push(Undo { row: index, before });
         }
-        change(&mut row.value, &mut row.timestamp)
+        if row.value.is_some() {
+            return change(&mut row.value, &mut row.timestamp);
+        }
+        // A row that was deleted since the last commit begins anew, as it would after the commit.
+        let deleted_at = std::mem::replace(&mut row.timestamp, Timestamp::MIN);
+        let result = change(&mut row.value, &mut row.timestamp);
+        if row.value.is_none() {
+            row.timestamp = deleted_at;
+        }
+        result
     }
 
     /// The rows that changed since the last commit: key, value or `None` if deleted, time.

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use super::rows::Rows;
-use super::{Connect, FlushError, StateStore, Store, StoreId, WriteRow};
+use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, encode};
@@ -75,6 +75,10 @@ impl<I> Connect for SeenStore<I> {
 }
 
 impl<I: Hash + Eq + Clone + 'static> StateStore for SeenIds<I> {
+    fn options(&self) -> Option<&StoreOptions> {
+        Some(&self.store.options)
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut id_bytes, mut time_bytes) = (Vec::new(), Vec::new());
         let ids = self.ids.borrow();

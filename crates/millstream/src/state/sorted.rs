@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Connect, FlushError, StateStore, Store, StoreId, WriteRow};
+use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{Serde, SerdeError, encode};
@@ -98,6 +98,10 @@ impl<K, V> Connect for SortedStore<K, V> {
 }
 
 impl<K: Ord + 'static, V: 'static> StateStore for SortedRows<K, V> {
+    fn options(&self) -> Option<&StoreOptions> {
+        None
+    }
+
     fn flush(&self, _stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
         let rows = self.rows.borrow();

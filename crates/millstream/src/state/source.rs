@@ -1,7 +1,7 @@
 use std::hash::Hash;
 use std::rc::Rc;
 
-use super::{FlushError, KeyValueStore, StateStore, WriteRow};
+use super::{FlushError, KeyValueStore, StateStore, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::SerdeError;
@@ -14,13 +14,17 @@ pub(crate) struct SourceRows<K, V> {
     topic: Topic<K, V>,
 }
 
-impl<K: Hash + Eq + 'static, V: Clone + 'static> SourceRows<K, V> {
+impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SourceRows<K, V> {
     pub(crate) fn new(store: KeyValueStore<K, V>, topic: &Topic<K, V>) -> Self {
         SourceRows { rows: store.erased(), store, topic: topic.clone() }
     }
 }
 
-impl<K: Hash + Eq + 'static, V: Clone + 'static> StateStore for SourceRows<K, V> {
+impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SourceRows<K, V> {
+    fn options(&self) -> Option<&StoreOptions> {
+        None
+    }
+
     fn flush(&self, _stream_time: Timestamp, _write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         Ok(())
     }

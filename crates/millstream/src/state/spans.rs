@@ -9,7 +9,7 @@ use indexmap::IndexSet;
 
 use super::rows::{ChangedRow, Rows};
 use super::window::split_key;
-use super::{FlushError, StateStore, Store, WriteRow};
+use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, encode, split_session};
@@ -342,6 +342,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows<K, V> {
+    fn options(&self) -> Option<&StoreOptions> {
+        Some(&self.store.options)
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         self.expire(stream_time);
         let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use super::rows::Rows;
-use super::{FlushError, StateStore, Store, WriteRow};
+use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::{Headers, Timestamp};
 use crate::serde::{SerdeError, encode};
@@ -180,6 +180,10 @@ fn cut_short() -> SerdeError {
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SuppressBuffer<K, V> {
+    fn options(&self) -> Option<&StoreOptions> {
+        Some(&self.store.options)
+    }
+
     fn flush(&self, _stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut row_bytes, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
         for (key, row, timestamp) in self.rows.borrow().changed() {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::rows::Rows;
-use super::{FlushError, StateStore, WriteRow};
+use super::{FlushError, StateStore, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{Serde, SerdeError};
@@ -200,6 +200,10 @@ impl<K: Hash + Eq + 'static> UnjoinedStore<K> {
 }
 
 impl<K: Hash + Eq + 'static> StateStore for UnjoinedStore<K> {
+    fn options(&self) -> Option<&StoreOptions> {
+        None
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         self.expire(stream_time);
         let mut key_bytes = Vec::new();

@@ -5,7 +5,7 @@ use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::rc::Rc;
 
 use super::rows::{ChangedRow, Rows};
-use super::{Connect, FlushError, StateStore, Store, StoreId, WriteRow};
+use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, encode};
@@ -236,6 +236,10 @@ pub(super) fn split_key(bytes: &[u8]) -> Result<(&[u8], Timestamp), SerdeError> 
 }
 
 impl<K: Hash + Eq + 'static, V: 'static> StateStore for WindowRows<K, V> {
+    fn options(&self) -> Option<&StoreOptions> {
+        Some(&self.store.options)
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
         for (start, rows) in self.rows.borrow().iter() {

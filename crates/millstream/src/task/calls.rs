@@ -53,7 +53,6 @@ impl Task {
         })?;
         if delivered {
             self.dirty = true;
-            self.hooks_called = false;
             self.hold_time();
             self.punctuate_stream_time(output, wall_clock)?;
         }

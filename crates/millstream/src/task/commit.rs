@@ -1,7 +1,7 @@
 use super::{Input, Task, TaskError};
 use crate::broker::{BrokerError, Committed, ErrorKind, TopicPartition};
 use crate::processor::{Context, Output};
-use crate::record::Timestamp;
+use crate::record::{Headers, Timestamp};
 use crate::state::FlushError;
 
 impl Task {
@@ -13,18 +13,19 @@ impl Task {
         self.inputs.iter().any(Input::has_moved).then_some(false)
     }
 
-    /// Has operators push what they held back until now; not again before something came to them. What they push may have
-    /// to be called for, which must be done before the commit.
-    pub(crate) fn before_commit(&mut self, output: &mut Output, wall_clock: Timestamp) -> Result<(), TaskError> {
-        if self.dirty && !self.hooks_called {
-            self.hooks_called = true;
-            for hook in &self.graph.commit_hooks {
-                let mut context = Context { output, origin: None, clock: &self.graph.clock, wall_clock };
-                (hook.call)(&mut context)
-                    .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
-            }
+    /// Has operators push what they held back until now, each once in a commit, upstream ones first. What one pushes may have
+    /// to be called for; the next one is asked after that, as it may hold back what comes of it. Returns whether all were.
+    pub(crate) fn before_commit(&mut self, output: &mut Output, wall_clock: Timestamp) -> Result<bool, TaskError> {
+        while self.dirty
+            && !self.has_pending_calls()
+            && let Some(hook) = self.graph.commit_hooks.get(self.hooks_called)
+        {
+            self.hooks_called += 1;
+            let mut context = Context { output, origin: None, clock: &self.graph.clock, wall_clock };
+            (hook.call)(&mut context)
+                .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
         }
-        Ok(())
+        Ok(!self.has_pending_calls())
     }
 
     /// Writes the rows that changed to the changelogs, each once, and adds the positions to commit to `offsets`.
@@ -36,10 +37,14 @@ impl Task {
     ) -> Result<(), TaskError> {
         self.before_commit(output, wall_clock)?;
         for store in &self.graph.stores {
-            let mut write = |key: &[u8], value: Option<&[u8]>, timestamp| {
-                output.send_row(store.changelog, self.id.partition, key, value, timestamp)
+            let Some(changelog) = &store.changelog else {
+                continue;
             };
-            store.store.flush(self.graph.clock.now(), &mut write).map_err(|error| match error {
+            let mut write = |key: &[u8], value: Option<&[u8]>, timestamp, headers: &Headers| {
+                output.send_row(changelog.topic, self.id.partition, key, value, timestamp, headers)
+            };
+            let flushed = changelog.versions.flush(&*store.store, self.graph.clock.now(), &mut write);
+            flushed.map_err(|error| match error {
                 FlushError::Broker(error) => error,
                 FlushError::Serde(error) => BrokerError::new(
                     ErrorKind::Fatal,
@@ -70,7 +75,11 @@ impl Task {
         self.committed_time = self.time_to_commit();
         self.note_told(now);
         for store in &self.graph.stores {
-            store.store.commit(self.graph.clock.now());
+            let stream_time = self.graph.clock.now();
+            match &store.changelog {
+                Some(changelog) => changelog.versions.commit(&*store.store, stream_time),
+                None => store.store.commit(stream_time),
+            }
         }
         for store in &self.graph.transient {
             store.commit(self.graph.clock.now());
@@ -79,7 +88,7 @@ impl Task {
             input.note_committed();
         }
         self.dirty = false;
-        self.hooks_called = false;
+        self.hooks_called = 0;
     }
 
     /// Goes back to the last commit: stores, stream time, punctuations, and the readers' positions.
@@ -92,7 +101,7 @@ impl Task {
             store.rollback();
         }
         self.dirty = false;
-        self.hooks_called = false;
+        self.hooks_called = 0;
         self.idle_since = None;
         for input in &mut self.inputs {
             input.rollback()?;

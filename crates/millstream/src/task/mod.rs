@@ -70,8 +70,8 @@ pub(crate) struct Task {
     committed_time: (Timestamp, Timestamp),
     /// Whether stores or outputs may have changed since the last commit.
     dirty: bool,
-    /// Whether operators were asked before the commit that is due, and nothing came to them since.
-    hooks_called: bool,
+    /// How many operators were asked for what they held back, before the commit that is due.
+    hooks_called: usize,
     /// Since when one input has been empty while others wait for it.
     idle_since: Option<Timestamp>,
 }
@@ -113,7 +113,7 @@ impl Task {
             time: TaskTime::new(time),
             committed_time,
             dirty: false,
-            hooks_called: false,
+            hooks_called: 0,
             idle_since: None,
         };
         task.reset_time();

@@ -3,6 +3,11 @@ use crate::processor::{Context, Output, PunctuationType};
 use crate::record::Timestamp;
 
 impl Task {
+    /// Whether it has operators that push when a time has come, and forget what they pushed.
+    pub(crate) fn uses_alarms(&self) -> bool {
+        !self.graph.alarms.is_empty()
+    }
+
     /// Sets when each punctuator is due. `MIN` is a punctuator whose clock is not known yet: its first time only sets
     /// when it is due.
     pub(super) fn schedule(&mut self) {

@@ -30,6 +30,9 @@ impl Task {
         let mut records = 0;
         for restore in &mut self.restoring {
             let store = &self.graph.stores[restore.store];
+            let Some(changelog) = &store.changelog else {
+                continue;
+            };
             let mut failure = None;
             let (position, end) = (&mut restore.position, restore.end);
             restore.reader.read(BATCH_RECORDS, &mut |fetched| {
@@ -41,7 +44,7 @@ impl Task {
                         return ControlFlow::Break(());
                     }
                     Fetched::Record(record) => {
-                        if let Err(error) = store.store.restore(&record) {
+                        if let Err(error) = changelog.versions.restore(&*store.store, &record) {
                             failure = Some((record.offset, error));
                             return ControlFlow::Break(());
                         }
@@ -52,10 +55,10 @@ impl Task {
                 ControlFlow::Continue(())
             })?;
             if let Some((offset, error)) = failure {
-                let (changelog, partition) = (&store.changelog_name, self.id.partition);
+                let (changelog, partition) = (&changelog.name, self.id.partition);
                 let message = format!(
                     "task {}: store {} cannot read its changelog, topic {changelog}, partition {partition}, \
-                     offset {offset}: {error}; was it written with other serdes?",
+                     offset {offset}: {error}",
                     self.id, store.name
                 );
                 return Err(BrokerError::new(ErrorKind::Fatal, message).into());

@@ -2,8 +2,10 @@
 
 mod clock;
 mod mark;
+mod punctuation_type;
 mod watermark;
 
+pub use punctuation_type::PunctuationType;
 pub use watermark::Watermark;
 
 pub(crate) use clock::Clock;

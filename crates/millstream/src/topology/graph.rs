@@ -5,7 +5,7 @@ use crate::broker::{Message, TopicId};
 use crate::calls::PendingCalls;
 use crate::processor::{Context, ProcessError, Punctuation, PunctuationType};
 use crate::record::Timestamp;
-use crate::state::{GlobalStores, StateStore, StoreId};
+use crate::state::{GlobalStores, StateStore, Store, StoreId};
 use crate::time::Clock;
 use crate::topology::Repartition;
 
@@ -89,7 +89,8 @@ pub(crate) struct Source {
 
 pub(crate) struct StoreEntry {
     pub(crate) name: Arc<str>,
-    pub(crate) changelog: TopicId,
+    /// `None` for a store in memory alone, and until the store is set.
+    pub(crate) changelog: Option<TopicId>,
     /// Whether the changelog is a source topic, which the store only reads.
     pub(crate) from_source: bool,
     /// The nodes that use it.
@@ -213,8 +214,7 @@ impl Graph {
     /// Reserves a store's place; [`Graph::set_store`] fills it.
     pub(crate) fn store(&mut self, name: &Arc<str>) -> StoreId {
         self.require_unused_store_name(name);
-        let changelog = self.topic(&format!("{}-{name}-changelog", self.application_id));
-        self.add_store(name, changelog, false)
+        self.add_store(name, None, false)
     }
 
     /// Reserves the place of a store whose changelog is a source topic.
@@ -223,10 +223,10 @@ impl Graph {
             self.errors.push(format!("two stores are named {name}; each name is given once"));
         }
         let changelog = self.topic(topic);
-        self.add_store(name, changelog, true)
+        self.add_store(name, Some(changelog), true)
     }
 
-    fn add_store(&mut self, name: &Arc<str>, changelog: TopicId, from_source: bool) -> StoreId {
+    fn add_store(&mut self, name: &Arc<str>, changelog: Option<TopicId>, from_source: bool) -> StoreId {
         let (name, nodes) = (name.clone(), Vec::new());
         self.stores.push(StoreEntry { name, changelog, from_source, nodes, store: None });
         StoreId(self.stores.len() - 1)
@@ -253,11 +253,49 @@ impl Graph {
     }
 
     pub(crate) fn set_store(&mut self, id: StoreId, store: Rc<dyn StateStore>) {
+        let name = self.stores[id.0].name.clone();
+        if self.stores[id.0].changelog.is_none() && store.options().is_none_or(|options| options.changelog) {
+            let changelog = self.topic(&format!("{}-{name}-changelog", self.application_id));
+            self.stores[id.0].changelog = Some(changelog);
+        }
+        if let Some(options) = store.options() {
+            let version = options.version.unwrap_or(0);
+            if let Some(from) = options.upgrades.keys().find(|from| **from >= version) {
+                self.errors.push(format!(
+                    "store {name} is of version {version} and has an upgrade from version {from}; give it the newer version()"
+                ));
+            }
+        }
         self.stores[id.0].store = Some(store);
     }
 
     pub(crate) fn connect(&mut self, store: StoreId, node: NodeId) {
-        self.stores[store.0].nodes.push(node);
+        let entry = &mut self.stores[store.0];
+        entry.nodes.push(node);
+        let options = entry.store.as_ref().and_then(|store| store.options());
+        if options.is_some_and(|options| options.time_to_live_ms.is_some()) {
+            self.uses_time(node, 0);
+        }
+    }
+
+    /// Says that a kind of store does not take a time to live, if it was given one.
+    pub(crate) fn refuse_time_to_live<K, V>(&mut self, store: &Store<K, V>, instead: &str) {
+        if store.options.time_to_live_ms.is_some() {
+            let name = &store.name;
+            self.errors.push(format!(
+                "store {name} has a time_to_live(), which only key-value and ordered stores take; {instead}"
+            ));
+        }
+    }
+
+    /// Says of each store that no node uses it.
+    pub(crate) fn unused_stores(&self) -> impl Iterator<Item = String> {
+        self.stores.iter().filter(|store| store.nodes.is_empty()).map(|store| {
+            format!(
+                "store {0} is used by no processor; give it to one, process(.., &[&{0}]), or take it out",
+                store.name
+            )
+        })
     }
 
     /// Says that a node depends on event time, and how far behind it, in ms, what it pushes may be.
@@ -313,6 +351,10 @@ impl Graph {
     /// Has the task wait for a node's calls.
     pub(crate) fn wait_for(&mut self, node: NodeId, calls: Rc<dyn PendingCalls>) {
         self.calls.push(NodeCalls { node, calls });
+    }
+
+    pub(crate) fn store_name(&self, store: StoreId) -> Arc<str> {
+        self.stores[store.0].name.clone()
     }
 
     pub(crate) fn name(&self, node: NodeId) -> Arc<str> {

@@ -91,10 +91,14 @@ pub struct Node {
 pub struct StoreDescription {
     /// Its name.
     pub name: Arc<str>,
-    /// Its changelog topic, compacted.
-    pub changelog: Arc<str>,
+    /// Its changelog topic, compacted; `None` for a store in memory alone.
+    pub changelog: Option<Arc<str>>,
     /// Whether the changelog is one of the sub-topology's sources, which the store only reads.
     pub from_source: bool,
+    /// How long a row lives after its last change, in ms of event time; `None` for as long as it is not deleted.
+    pub time_to_live_ms: Option<i64>,
+    /// The version that its rows are written in.
+    pub version: u32,
 }
 
 /// A global table of a topology.
@@ -130,8 +134,9 @@ impl Topology {
         define(&builder);
         let graph = Rc::clone(&builder.graph);
         let graph = graph.borrow();
-        if !graph.errors.is_empty() {
-            return Err(TopologyError(graph.errors.clone()));
+        let errors: Vec<String> = graph.errors.iter().cloned().chain(graph.unused_stores()).collect();
+        if !errors.is_empty() {
+            return Err(TopologyError(errors));
         }
         if graph.sources.is_empty() {
             return Err(TopologyError(vec!["it has no source; begin one with stream() or table()".into()]));

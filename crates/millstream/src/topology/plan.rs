@@ -12,6 +12,8 @@ pub struct Plan {
     pub tasks: Vec<i32>,
     /// The repartition topics and changelogs.
     pub topics: Vec<InternalTopic>,
+    /// The stores that are in memory alone: a restart empties them.
+    pub without_changelog: Vec<Arc<str>>,
 }
 
 /// A topic that belongs to the application.
@@ -41,7 +43,7 @@ impl Plan {
             }
         }
         let stores = topology.sub_topologies.iter().flat_map(|sub| &sub.stores).filter(|store| store.from_source);
-        errors.extend(stores.filter_map(|store| verify_source(store, described.get(&*store.changelog)?)));
+        errors.extend(stores.filter_map(|store| verify_source(store, described.get(&**store.changelog.as_ref()?)?)));
         if !errors.is_empty() {
             return Err(TopologyError(errors));
         }
@@ -66,9 +68,10 @@ impl Plan {
             topics.push(NewTopic { name, partitions, replication_factor, cleanup_policy, config });
         }
         for (sub, partitions) in topology.sub_topologies.iter().zip(&tasks) {
-            for store in sub.stores.iter().filter(|store| !store.from_source) {
+            let own = sub.stores.iter().filter(|store| !store.from_source);
+            for changelog in own.filter_map(|store| store.changelog.as_ref()) {
                 topics.push(NewTopic {
-                    name: store.changelog.to_string(),
+                    name: changelog.to_string(),
                     partitions: *partitions,
                     replication_factor,
                     cleanup_policy: CleanupPolicy::Compact,
@@ -84,7 +87,10 @@ impl Plan {
             }
         });
         let topics = topics.collect();
-        if errors.is_empty() { Ok(Plan { tasks, topics }) } else { Err(TopologyError(errors)) }
+        let stores = topology.sub_topologies.iter().flat_map(|sub| &sub.stores);
+        let without_changelog =
+            stores.filter(|store| store.changelog.is_none()).map(|store| store.name.clone()).collect();
+        if errors.is_empty() { Ok(Plan { tasks, topics, without_changelog }) } else { Err(TopologyError(errors)) }
     }
 }
 
@@ -190,6 +196,9 @@ impl fmt::Display for Plan {
                 write!(f, ", {key}={value}")?;
             }
             writeln!(f, " ({state})")?;
+        }
+        for store in &self.without_changelog {
+            writeln!(f, "store {store}: in memory alone, without changelog; a restart empties it")?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::broker::TopicId;
 use crate::calls::PendingCalls;
-use crate::state::{GlobalStores, StateStore};
+use crate::state::{GlobalStores, StateStore, Versions};
 use crate::time::Clock;
 
 /// The graph of one task: one sub-topology, with stores of its own.
@@ -29,9 +29,15 @@ pub(crate) struct TaskGraph {
 
 pub(crate) struct TaskStore {
     pub(crate) name: Arc<str>,
-    pub(crate) changelog: TopicId,
-    pub(crate) changelog_name: Arc<str>,
+    /// `None` for a store in memory alone.
+    pub(crate) changelog: Option<Changelog>,
     pub(crate) store: Rc<dyn StateStore>,
+}
+
+pub(crate) struct Changelog {
+    pub(crate) topic: TopicId,
+    pub(crate) name: Arc<str>,
+    pub(crate) versions: Versions,
 }
 
 impl TaskGraph {
@@ -55,9 +61,14 @@ impl TaskGraph {
             calls: calls.map(|calls| calls.calls).collect(),
             stores: stores
                 .filter_map(|entry| {
-                    let changelog_name = graph.topics[entry.changelog.0 as usize].clone();
                     let StoreEntry { name, changelog, store, .. } = entry;
-                    store.map(|store| TaskStore { name, changelog, changelog_name, store })
+                    let store = store?;
+                    let changelog = changelog.map(|topic| Changelog {
+                        topic,
+                        name: graph.topics[topic.0 as usize].clone(),
+                        versions: Versions::of(&*store),
+                    });
+                    Some(TaskStore { name, changelog, store })
                 })
                 .collect(),
             sources: graph.sources.into_iter().filter(|source| of_node[source.node.0] == sub_topology).collect(),
@@ -158,10 +169,15 @@ fn describe_part(graph: &Graph, of_node: &[usize], number: usize) -> SubTopology
         sinks,
         sources: sources.map(|source| source.topic.clone()).collect(),
         stores: stores
-            .map(|entry| StoreDescription {
-                name: entry.name.clone(),
-                changelog: graph.topics[entry.changelog.0 as usize].clone(),
-                from_source: entry.from_source,
+            .map(|entry| {
+                let options = entry.store.as_ref().and_then(|store| store.options());
+                StoreDescription {
+                    name: entry.name.clone(),
+                    changelog: entry.changelog.map(|topic| graph.topics[topic.0 as usize].clone()),
+                    from_source: entry.from_source,
+                    time_to_live_ms: options.and_then(|options| options.time_to_live_ms),
+                    version: options.and_then(|options| options.version).unwrap_or(0),
+                }
             })
             .collect(),
         time: TimeDescription::default(),

@@ -34,14 +34,11 @@ impl Worker {
         let Some(output) = &mut self.output else {
             return Ok(true);
         };
-        let mut calling: Vec<&mut Task> = (self.tasks.iter_mut()).filter(|t| t.is_running() && t.calls()).collect();
-        if calling.iter().any(|task| task.has_pending_calls()) {
-            return Ok(false);
+        let mut is_drained = true;
+        for task in self.tasks.iter_mut().filter(|task| task.is_running() && task.calls()) {
+            is_drained &= task.before_commit(output, now)?;
         }
-        for task in &mut calling {
-            task.before_commit(output, now)?;
-        }
-        Ok(!calling.iter().any(|task| task.has_pending_calls()))
+        Ok(is_drained)
     }
 
     /// Lets go of these tasks as soon as all calls are done; `stop`: of everything, and ends.

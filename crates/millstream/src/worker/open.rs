@@ -17,7 +17,7 @@ pub(super) struct Opening {
 pub(super) struct Parked {
     pub(super) task: TaskId,
     pub(super) graph: TaskGraph,
-    /// For each store, the end of its changelog when the task was given away.
+    /// For each store that has one, the end of its changelog when the task was given away.
     pub(super) ends: Vec<i64>,
     /// When it is dropped: long before the changelog could have forgotten a deletion.
     pub(super) until: Timestamp,
@@ -100,7 +100,9 @@ impl Worker {
             return Err(BrokerError::new(ErrorKind::Fatal, message));
         }
         let mut restoring = Vec::new();
-        for (store, ((partition, position), end)) in changelogs.into_iter().zip(positions).zip(ends).enumerate() {
+        // A store in memory alone has neither changelog nor position.
+        let stores = graph.stores.iter().enumerate().filter(|(_, store)| store.changelog.is_some());
+        for (((store, _), partition), (position, end)) in stores.zip(changelogs).zip(positions.into_iter().zip(ends)) {
             if position < end {
                 let from = if position == 0 { Position::Beginning } else { Position::Offset(position) };
                 let assignment = Assignment { partition, from, waker: self.waker.clone() };
@@ -115,14 +117,16 @@ impl Worker {
     /// comes after is input, and not state.
     pub(super) fn end_at_positions(&self, task: TaskId, ends: &mut [i64], position: impl Fn(&str) -> i64) {
         let stores = &self.application.topology.sub_topologies[task.sub_topology].stores;
-        for (end, store) in ends.iter_mut().zip(stores).filter(|(_, store)| store.from_source) {
-            *end = position(&store.changelog);
+        let changelogs = stores.iter().filter_map(|store| Some((store.changelog.as_ref()?, store.from_source)));
+        for (end, (changelog, _)) in ends.iter_mut().zip(changelogs).filter(|(_, (_, from_source))| *from_source) {
+            *end = position(changelog);
         }
     }
 
-    /// The task's partitions of the changelogs of its stores, in the order of the stores.
+    /// The task's partitions of the changelogs of its stores, in the order of the stores that have one.
     pub(super) fn changelogs(&self, task: TaskId) -> Vec<TopicPartition> {
         let stores = &self.application.topology.sub_topologies[task.sub_topology].stores;
-        stores.iter().map(|store| TopicPartition::new(store.changelog.clone(), task.partition)).collect()
+        let changelogs = stores.iter().filter_map(|store| store.changelog.clone());
+        changelogs.map(|changelog| TopicPartition::new(changelog, task.partition)).collect()
     }
 }

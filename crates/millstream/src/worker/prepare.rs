@@ -39,7 +39,7 @@ impl Application {
         let mut topics = topology.source_topics();
         topics.extend(topology.repartitions.iter().map(|repartition| repartition.topic.clone()));
         let stores = topology.sub_topologies.iter().flat_map(|sub| &sub.stores);
-        topics.extend(stores.filter(|store| !store.from_source).map(|store| store.changelog.clone()));
+        topics.extend(stores.filter(|store| !store.from_source).filter_map(|store| store.changelog.clone()));
         let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
         let described = broker.describe(&names)?;
         let described: BTreeMap<_, _> =

@@ -2,14 +2,13 @@
 //! thread and by one seed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use millstream::broker::{Broker, CleanupPolicy, NewTopic};
 use millstream::client::{RecordWriter, read_all};
-use millstream::executor::{Executor, Work};
 use millstream::prelude::*;
 use millstream::worker::{Application, Instance, Options, Phase, Worker};
 use millstream_memory::{ClientSettings, MemoryBroker};
@@ -17,6 +16,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::faulty::Faulty;
+use super::stepped::SteppedExecutor;
 use super::{input, output};
 
 const INSTANCES: usize = 3;
@@ -24,44 +24,6 @@ const PARTITIONS: i32 = 4;
 const RECORDS: i64 = 2_000;
 const KEYS: i64 = 12;
 const TIMEOUT_MS: i64 = 50;
-
-/// Polls what it was given when it is told to, one at a time.
-#[derive(Default)]
-struct SteppedExecutor {
-    works: Mutex<Vec<Work>>,
-    now: Arc<AtomicI64>,
-}
-
-impl SteppedExecutor {
-    fn step(&self, random: &mut StdRng) {
-        let mut work = {
-            let mut works = self.works.lock().unwrap();
-            if works.is_empty() {
-                return;
-            }
-            let index = random.random_range(0..works.len());
-            works.swap_remove(index)
-        };
-        if work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-            self.works.lock().unwrap().push(work);
-        }
-    }
-}
-
-impl Executor for SteppedExecutor {
-    fn spawn(&self, work: Work) {
-        self.works.lock().unwrap().push(work);
-    }
-
-    fn sleep(&self, duration: Duration) -> Work {
-        let now = self.now.clone();
-        let until = now.load(Ordering::Relaxed) + duration.as_millis() as i64;
-        Box::pin(std::future::poll_fn(move |_| match now.load(Ordering::Relaxed) >= until {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }))
-    }
-}
 
 /// Answers with the value when it is asked for the so-manieth time; some attempts never do.
 async fn answer(value: i64, attempt: u64) -> Result<i64, std::io::Error> {
@@ -139,7 +101,7 @@ impl Simulation {
     fn start(&mut self, index: usize) {
         let broker = Arc::new(Faulty(client(&self.cluster), 97));
         let wakers = (0..2).map(|_| Arc::new(|| ()) as millstream::broker::Waker).collect();
-        let executor = Arc::new(SteppedExecutor { works: Mutex::default(), now: self.now.clone() });
+        let executor = Arc::new(SteppedExecutor::new(self.now.clone()));
         let (instance, seeds) = Instance::start(self.applications[index].clone(), broker, wakers).unwrap();
         let workers = seeds.into_iter().map(|seed| Worker::from(seed.with_executor(executor.clone()))).collect();
         self.instances[index] = Some(Stepped { instance, workers, executor });
@@ -163,7 +125,7 @@ impl Simulation {
                 }
             }
             worker if worker <= workers.len() => drop(workers[worker - 1].step(self.now.load(Ordering::Relaxed))),
-            _ => executor.step(random),
+            _ => executor.step(|works| random.random_range(0..works)),
         }
     }
 

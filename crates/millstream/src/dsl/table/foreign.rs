@@ -258,7 +258,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
     fn joined<R>(&self, changes: Stream<K, Change<R>>) -> Table<K, R> {
         let serdes = Serdes { key: self.serdes.key.clone(), value: None };
         let Stream { builder, node, children, .. } = changes;
-        Table { builder, node, children, view: View::NotKept, serdes }
+        Table { builder, node, children, view: View::NotKept, serdes, out_of_order: None }
     }
 }
 

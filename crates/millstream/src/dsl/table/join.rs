@@ -5,7 +5,7 @@ use super::super::Change;
 use super::Table;
 use super::view::{Serdes, View};
 use crate::processor::{Context, ProcessError, Tee};
-use crate::record::Record;
+use crate::record::{Record, Timestamp};
 use crate::topology::NodeKind;
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
@@ -132,9 +132,9 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
             let joiner = joiner.clone();
             move |right, left| joiner(left, right)
         });
-        let get = move |key: &K| {
-            left.with(key, |left| {
-                right.with(key, |right| {
+        let get = move |key: &K, as_of: Timestamp| {
+            left.with_as_of(key, as_of, |left| {
+                right.with_as_of(key, as_of, |right| {
                     let joined = joiner(left.map(|(value, _)| value), right.map(|(value, _)| value))?;
                     let times = left.map(|(_, time)| time).into_iter().chain(right.map(|(_, time)| time));
                     Some((joined, times.max()?))
@@ -143,7 +143,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
         };
         let view = View::Derived { get: Rc::new(get), stores };
         let serdes = Serdes { key: self.serdes.key.clone(), value: None };
-        Table { builder: self.builder.clone(), node, children, view, serdes }
+        Table { builder: self.builder.clone(), node, children, view, serdes, out_of_order: None }
     }
 }
 

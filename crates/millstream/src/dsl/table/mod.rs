@@ -13,7 +13,7 @@ use crate::processor::{Context, ProcessError, Tee};
 use crate::record::Record;
 use crate::state::KeyValueStore;
 use crate::topology::{NodeId, NodeKind};
-use view::{Serdes, View};
+pub(super) use view::{Serdes, View};
 
 /// A table: one value a key, and the stream of its changes.
 ///
@@ -26,6 +26,8 @@ pub struct Table<K, V> {
     /// Where its rows are.
     pub(super) view: View<K, V>,
     pub(super) serdes: Serdes<K, V>,
+    /// Of a versioned table: its updates that are not the latest of their key, and so no change of the table.
+    pub(super) out_of_order: Option<Tee<K, Option<V>>>,
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
@@ -41,7 +43,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
             Serdes { key: Some(key), value: Some(value) }
         });
         let view = store.map_or(View::Windowed, View::Store);
-        Table { builder: builder.clone(), node, children, view, serdes: serdes.unwrap_or_default() }
+        Table { builder: builder.clone(), node, children, view, serdes: serdes.unwrap_or_default(), out_of_order: None }
     }
 
     /// The stream of the table's changes: each update, also one that changes nothing, with the value now; `None` where
@@ -49,6 +51,10 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
     pub fn to_stream(&self) -> Stream<K, Option<V>> {
         let node = self.builder.graph.borrow_mut().node(NodeKind::Processor("to-stream"), &[self.node]);
         let stream = Stream::new(&self.builder, node, false);
+        if let Some(out_of_order) = &self.out_of_order {
+            let children = stream.children.clone();
+            out_of_order.add(move |context, record| children.push(context, record));
+        }
         let children = stream.children.clone();
         self.children.add(move |context, record| {
             let Record { key, value, timestamp, headers } = record;
@@ -73,7 +79,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
     /// Whether rows can be looked up by key, as `operator` must; an error of the topology if not.
     pub(super) fn require_rows(&self, operator: &str) -> bool {
         let why = match self.view {
-            View::Store(_) | View::Derived { .. } => return true,
+            View::Store(_) | View::Versioned(_) | View::Derived { .. } => return true,
             View::Windowed => "with the windowed table of {node}: only tables by key can be joined",
             View::NotKept => "with the table of {node}, whose rows are not kept: call materialize() on it first",
         };

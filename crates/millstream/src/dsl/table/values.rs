@@ -94,7 +94,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
                 children.push(context, Record { key, value: Change { old, new }, timestamp, headers })
             });
         let serdes = Serdes { key: self.serdes.key.clone(), value: None };
-        Table { builder, node, children, view, serdes }
+        Table { builder, node, children, view, serdes, out_of_order: None }
     }
 
     fn keep(&self, operator: &'static str, keep: impl Fn(&K, &V) -> bool + 'static) -> Table<K, V> {
@@ -114,6 +114,6 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
             }
             children.push(context, Record { key, value: Change { old, new }, timestamp, headers })
         });
-        Table { builder, node, children, view, serdes: self.serdes.clone() }
+        Table { builder, node, children, view, serdes: self.serdes.clone(), out_of_order: None }
     }
 }

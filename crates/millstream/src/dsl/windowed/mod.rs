@@ -252,6 +252,9 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: AlignedWindows> Wind
     }
 }
 
+/// Why windows take no time to live.
+const LIVES_UNTIL_CLOSED: &str = "the rows of a window live until it is closed";
+
 /// What a record did to one window.
 struct Update<A> {
     window: Window,

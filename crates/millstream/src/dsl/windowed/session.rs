@@ -85,6 +85,7 @@ impl Windows for SessionWindows {
         // A closed session is not seen any more: nothing can be merged into it.
         let closes_ms = grace_ms.saturating_add(1);
         let mut graph = builder.graph.borrow_mut();
+        graph.refuse_time_to_live(&store, super::LIVES_UNTIL_CLOSED);
         let (id, clock) = (graph.store(&store.name), graph.clock.clone());
         let store = SessionStore::of(id, SpanRows::new(store, SpanKeys::Sessions, closes_ms, grace_ms, clock));
         graph.set_store(id, store.erased());

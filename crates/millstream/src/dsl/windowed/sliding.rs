@@ -43,6 +43,7 @@ impl Windows for SlidingWindows {
         let retention_ms = closes_ms.saturating_add(span_ms).saturating_add(1);
         let behind_ms = span_ms.saturating_mul(2).saturating_add(grace_ms);
         let mut graph = builder.graph.borrow_mut();
+        graph.refuse_time_to_live(&store, super::LIVES_UNTIL_CLOSED);
         let (id, clock) = (graph.store(&store.name), graph.clock.clone());
         let store = Rc::new(SpanRows::new(store, SpanKeys::Windows(span_ms), retention_ms, behind_ms, clock));
         graph.set_store(id, store.clone());

@@ -35,6 +35,7 @@ impl Windows for TimeWindows {
     {
         let (builder, node, children) = (&changes.builder, changes.node, &changes.children);
         let mut graph = builder.graph.borrow_mut();
+        graph.refuse_time_to_live(&store, super::LIVES_UNTIL_CLOSED);
         let (id, clock) = (graph.store(&store.name), graph.clock.clone());
         let (span_ms, grace_ms) = (self.size_ms(), self.grace_ms());
         // A window's retention ends when it closes: an open one is always seen.

@@ -54,7 +54,8 @@ impl<'a> Picture<'a> {
                 shapes.push(Shape { id: nodes.add(&node.name), form: Form::Node, lines: lines_of(node) });
             }
             for store in &sub.stores {
-                let lines = vec![&*store.name, &*store.changelog];
+                let changelog = store.changelog.as_deref().unwrap_or("in memory alone");
+                let lines = vec![&*store.name, changelog];
                 shapes.push(Shape { id: stores.add(&store.name), form: Form::Store, lines });
             }
             shapes

@@ -19,7 +19,15 @@ impl fmt::Display for Topology {
                 writeln!(f)?;
             }
             for store in &sub.stores {
-                writeln!(f, "    store {}: {}", store.name, store.changelog)?;
+                let changelog = store.changelog.as_deref().unwrap_or("in memory alone, without changelog");
+                write!(f, "    store {}: {changelog}", store.name)?;
+                if store.version > 0 {
+                    write!(f, ", version {}", store.version)?;
+                }
+                if let Some(ms) = store.time_to_live_ms {
+                    write!(f, ", rows live {ms} ms")?;
+                }
+                writeln!(f)?;
             }
         }
         for global in &self.globals {

@@ -1,0 +1,155 @@
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use crate::record::Timestamp;
+
+/// Rows in the order of their keys, with the undo log of what changed since the last commit.
+///
+/// As in [`Rows`](super::rows::Rows) a deleted row stays, empty, until the commit.
+pub(crate) struct OrderedRows<K, V> {
+    rows: BTreeMap<K, Row<V>>,
+    undo: Vec<Undo<K, V>>,
+}
+
+struct Row<V> {
+    value: Option<V>,
+    timestamp: Timestamp,
+    dirty: bool,
+}
+
+struct Undo<K, V> {
+    key: K,
+    before: Option<(V, Timestamp)>,
+}
+
+impl<K, V> Default for OrderedRows<K, V> {
+    fn default() -> Self {
+        OrderedRows { rows: BTreeMap::new(), undo: Vec::new() }
+    }
+}
+
+impl<K: Ord + Clone, V> OrderedRows<K, V> {
+    pub(crate) fn get(&self, key: &K) -> Option<(&V, Timestamp)> {
+        let row = self.rows.get(key)?;
+        row.value.as_ref().map(|value| (value, row.timestamp))
+    }
+
+    /// Sets or, with `None`, deletes.
+    pub(crate) fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
+        match self.rows.get_mut(&key) {
+            Some(row) => {
+                let before = std::mem::replace(&mut row.value, value);
+                if !row.dirty {
+                    row.dirty = true;
+                    self.undo.push(Undo { key, before: before.map(|value| (value, row.timestamp)) });
+                }
+                row.timestamp = timestamp;
+            }
+            None => {
+                if value.is_some() {
+                    self.undo.push(Undo { key: key.clone(), before: None });
+                    self.rows.insert(key, Row { value, timestamp, dirty: true });
+                }
+            }
+        }
+    }
+
+    /// Changes a value, `None` where there is none, and its time in place.
+    pub(crate) fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
+    where
+        V: Clone,
+    {
+        let row = match self.rows.get_mut(key) {
+            Some(row) => row,
+            None => {
+                self.rows.entry(key.clone()).or_insert(Row { value: None, timestamp: Timestamp::MIN, dirty: false })
+            }
+        };
+        if !row.dirty {
+            row.dirty = true;
+            let before = row.value.clone().map(|value| (value, row.timestamp));
+            self.undo.push(Undo { key: key.clone(), before });
+        }
+        if row.value.is_some() {
+            return change(&mut row.value, &mut row.timestamp);
+        }
+        // A row that was deleted since the last commit begins anew, as it would after the commit.
+        let deleted_at = std::mem::replace(&mut row.timestamp, Timestamp::MIN);
+        let result = change(&mut row.value, &mut row.timestamp);
+        if row.value.is_none() {
+            row.timestamp = deleted_at;
+        }
+        result
+    }
+
+    /// The rows that changed since the last commit, in the order of their first change: key, value or `None` if deleted,
+    /// time.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = (&K, Option<&V>, Timestamp)> {
+        self.undo.iter().filter_map(|Undo { key, before }| {
+            let row = self.rows.get(key)?;
+            // A row made and deleted within one commit was never in the changelog, and is not written.
+            let never_seen = before.is_none() && row.value.is_none();
+            (!never_seen).then_some((key, row.value.as_ref(), row.timestamp))
+        })
+    }
+
+    pub(crate) fn commit(&mut self) {
+        for Undo { key, .. } in self.undo.drain(..) {
+            if let Some(row) = self.rows.get_mut(&key) {
+                row.dirty = false;
+                if row.value.is_none() {
+                    self.rows.remove(&key);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn rollback(&mut self) {
+        for Undo { key, before } in self.undo.drain(..) {
+            match before {
+                Some((value, timestamp)) => {
+                    self.rows.insert(key, Row { value: Some(value), timestamp, dirty: false });
+                }
+                None => {
+                    self.rows.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Sets or deletes without the undo log: what the changelog says is committed.
+    pub(crate) fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
+        match value {
+            Some(_) => {
+                self.rows.insert(key, Row { value, timestamp, dirty: false });
+            }
+            None => {
+                self.rows.remove(&key);
+            }
+        }
+    }
+
+    /// The rows whose keys are in the range, in order; none where it ends before it begins.
+    pub(crate) fn range(&self, range: (Bound<&K>, Bound<&K>)) -> impl DoubleEndedIterator<Item = (&K, &V, Timestamp)> {
+        let rows = (!is_empty(range)).then(|| self.rows.range(range));
+        rows.into_iter().flatten().filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
+    }
+
+    /// The rows from a key on, in order, the key given in a borrowed form.
+    pub(crate) fn from<Q: Ord + ?Sized>(&self, from: &Q) -> impl Iterator<Item = (&K, &V, Timestamp)>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        let rows = self.rows.range::<Q, _>((Bound::Included(from), Bound::Unbounded));
+        rows.filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
+    }
+}
+
+/// Whether it ends before it begins, for which `BTreeMap::range` panics.
+fn is_empty<K: Ord>((start, end): (Bound<&K>, Bound<&K>)) -> bool {
+    match (start, end) {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(start), Bound::Included(end)) => start > end,
+        (Bound::Included(start) | Bound::Excluded(start), Bound::Included(end) | Bound::Excluded(end)) => start >= end,
+    }
+}

@@ -1,0 +1,27 @@
+use super::{FlushError, Store, WriteRow};
+use crate::record::Timestamp;
+use crate::serde::encode;
+
+/// Encodes rows by a store's serdes, into buffers that are used again, and writes them.
+pub(crate) struct RowWriter<'a, 'w, K, V> {
+    store: &'a Store<K, V>,
+    write: &'a mut WriteRow<'w>,
+    key: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl<'a, 'w, K: 'static, V: 'static> RowWriter<'a, 'w, K, V> {
+    pub(crate) fn new(store: &'a Store<K, V>, write: &'a mut WriteRow<'w>) -> Self {
+        RowWriter { store, write, key: Vec::new(), value: Vec::new() }
+    }
+
+    /// Writes a row, `None` as a tombstone.
+    pub(crate) fn write(&mut self, key: &K, value: Option<&V>, timestamp: Timestamp) -> Result<(), FlushError> {
+        let key = encode(&*self.store.key, key, &mut self.key)?.unwrap_or_default();
+        let value = match value {
+            Some(value) => encode(&*self.store.value, value, &mut self.value)?,
+            None => None,
+        };
+        Ok((self.write)(key, value, timestamp)?)
+    }
+}
