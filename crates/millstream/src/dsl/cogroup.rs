@@ -63,9 +63,9 @@ impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> CogroupedStream<K, A> {
             source.add(move |context: &mut Context<'_>, record| {
                 let Record { key, value, timestamp, headers } = record;
                 let (change, timestamp) = rows.update(&key, |aggregate, time| {
-                    let old = aggregate.clone();
+                    *time = if aggregate.is_some() { timestamp.max(*time) } else { timestamp };
+                    let old = if children.wants_old() { aggregate.clone() } else { None };
                     aggregator(&key, value, aggregate.get_or_insert_with(|| init()));
-                    *time = if old.is_some() { timestamp.max(*time) } else { timestamp };
                     (Change { old, new: aggregate.clone() }, *time)
                 });
                 children.push(context, Record { key, value: change, timestamp, headers })
