@@ -91,38 +91,6 @@ pub(crate) const FAMILIES: &[Family] = &[
         late: LATE,
     },
     Family {
-        // Records of the stream wait for 5.
-        topologies: &["stream_table_join_grace", "stream_table_left_join_grace"],
-        sources: &["left", "right"],
-        sinks: &["out"],
-        scripts: &[&[
-            (
-                "waiting for the row",
-                "left a=1@10, right a=x@9, left b=2@14, left b=3@15, left b=4@16, right b=y@14, left c=5@40",
-            ),
-            ("in order of time", "right a=x@0, left a=1@12, left a=2@10, left a=3@11, left a=4@10, left b=5@30"),
-            (
-                "too late to wait",
-                "right a=x@0, right a=y@20, left a=1@30, left a=2@24, left a=3@25, left a=4@5, left b=5@60",
-            ),
-            (
-                "grace's edge",
-                "right a=x@0, left a=1@10, left a=2@15, left a=3@16, left a=4@11, left a=5@10, left b=6@60",
-            ),
-            (
-                "the table does not move time",
-                "right a=x@0, left a=1@10, right a=y@50, right b=z@60, left a=2@12, left a=3@60",
-            ),
-            (
-                "null keys and values",
-                "right a=x@1, left null=1@20, left a=null@21, left a=2@19, left null=null@40, left a=3@60",
-            ),
-            ("headers", "right a=x@1#from=right, left a=1@2#from=left, left b=2@3#from=left, left a=3@80"),
-        ]],
-        nulls: NONE,
-        late: LATE,
-    },
-    Family {
         // The left value's first character is the table's key; a null value has none.
         topologies: &["global_table_join", "global_table_left_join"],
         sources: &["left", "right"],

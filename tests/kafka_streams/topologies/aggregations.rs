@@ -22,14 +22,14 @@ fn by_first(b: &TopologyBuilder) -> GroupedStream<Key, String> {
     values.group_by(texts("by-first"), |_, value| Some(first(Some(value))))
 }
 
-fn start() -> String {
+pub(super) fn start() -> String {
     ">".to_owned()
 }
 
-fn reduced(so_far: &String, next: String) -> String {
+pub(super) fn reduced(so_far: &String, next: String) -> String {
     format!("{so_far},{next}")
 }
 
-fn added(_: &Key, value: String, so_far: &mut String) {
+pub(super) fn added(_: &Key, value: String, so_far: &mut String) {
     *so_far += &format!("+{value}");
 }

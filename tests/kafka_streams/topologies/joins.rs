@@ -82,7 +82,7 @@ fn stores() -> JoinStores<Key, Option<String>, Option<String>> {
     JoinStores::new("join", Nullable(Utf8), Nullable(Utf8), Nullable(Utf8))
 }
 
-fn pair(left: Option<&String>, right: Option<&String>) -> String {
+pub(super) fn pair(left: Option<&String>, right: Option<&String>) -> String {
     format!("{}+{}", text(left), text(right))
 }
 

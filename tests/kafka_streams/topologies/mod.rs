@@ -3,6 +3,7 @@
 mod aggregations;
 mod joins;
 mod stateless;
+mod table_joins;
 mod tables;
 mod windows;
 
@@ -15,7 +16,7 @@ pub(crate) type Key = Option<String>;
 pub(crate) type Twin = (&'static str, fn(&TopologyBuilder));
 
 pub(crate) fn twins() -> impl Iterator<Item = Twin> {
-    let all = [stateless::TWINS, aggregations::TWINS, windows::TWINS, tables::TWINS, joins::TWINS];
+    let all = [stateless::TWINS, aggregations::TWINS, windows::TWINS, tables::TWINS, table_joins::TWINS, joins::TWINS];
     all.into_iter().flatten().copied()
 }
 
