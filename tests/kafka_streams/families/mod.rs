@@ -23,6 +23,16 @@ pub(crate) struct Family {
     pub(crate) nulls: Nulls,
     /// How late, in ms, records of generated scripts may be.
     pub(crate) late: i64,
+    /// What must be the same after generated scripts; those made by hand are always compared step by step.
+    pub(crate) compared: Compared,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// Each record, in its order, with its step.
+    Steps,
+    /// Each record, whenever it came. Such scripts end with records that are far ahead, so that nothing is still waiting.
+    Records,
 }
 
 /// Name and text of scripts made by hand.
@@ -85,6 +95,14 @@ impl Family {
             let value = (!(self.nulls.values && rng.random_bool(0.2))).then(|| Hex(text(&VALUES, &mut rng)));
             Step::Record(Input { topic, key, value, timestamp: (now - late).max(0), headers: Vec::new() })
         });
-        Script { steps: steps.collect(), name: format!("{topology}/seed {seed}"), topology: topology.to_owned() }
+        let mut steps: Vec<_> = steps.collect();
+        if self.compared == Compared::Records {
+            let ahead =
+                (1..=2).flat_map(|times| self.sources.iter().map(move |source| format!("{source} z=z@{times}000")));
+            let ahead = ahead.collect::<Vec<_>>().join(",");
+            steps.extend(Script::parse(topology, "ahead", self.sources[0], &ahead).steps);
+        }
+        let (name, compared) = (format!("{topology}/seed {seed}"), self.compared);
+        Script { name, topology: topology.to_owned(), steps, compared }
     }
 }

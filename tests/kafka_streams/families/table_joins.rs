@@ -1,6 +1,6 @@
 //! Joins of tables.
 
-use super::{Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts};
 
 const NULLS: Nulls = Nulls { keys: true, values: true };
 
@@ -39,6 +39,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[BY_KEY],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         topologies: &["table_join_join"],
@@ -53,6 +54,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         ]],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         // The left value's first character is the right key; "" and "-" have none.
@@ -85,5 +87,6 @@ pub(crate) const FAMILIES: &[Family] = &[
         ]],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
 ];
