@@ -6,6 +6,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use crate::families::Compared;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Bytes; hexadecimal in JSON.
@@ -19,6 +20,8 @@ pub(crate) struct Script {
     pub(crate) name: String,
     pub(crate) topology: String,
     pub(crate) steps: Vec<Step>,
+    #[serde(skip)]
+    pub(crate) compared: Compared,
 }
 
 #[derive(Clone, Serialize)]
@@ -38,7 +41,7 @@ pub(crate) struct Input {
 }
 
 /// A record that came out.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub(crate) struct Output {
     /// The number of the step that it came with.
     pub(crate) step: usize,
@@ -55,7 +58,8 @@ impl Script {
         let steps = text.split(',').map(str::trim).filter(|step| !step.is_empty());
         let steps =
             steps.map(|step| Step::parse(first_source, step).unwrap_or_else(|| panic!("{name}: what is {step:?}?")));
-        Script { name: format!("{topology}/{name}"), topology: topology.to_owned(), steps: steps.collect() }
+        let (steps, compared) = (steps.collect(), Compared::Steps);
+        Script { name: format!("{topology}/{name}"), topology: topology.to_owned(), steps, compared }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Aggregates of streams without windows.
 
-use super::{Family, LATE, Nulls};
+use super::{Compared, Family, LATE, Nulls};
 
 pub(crate) const FAMILIES: &[Family] = &[
     Family {
@@ -23,6 +23,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         ]],
         nulls: Nulls { keys: true, values: true },
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         topologies: &["cogroup"],
@@ -35,5 +36,6 @@ pub(crate) const FAMILIES: &[Family] = &[
         ]],
         nulls: Nulls { keys: true, values: true },
         late: LATE,
+        compared: Compared::Steps,
     },
 ];

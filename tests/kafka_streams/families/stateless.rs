@@ -1,6 +1,6 @@
 //! Operators without state.
 
-use super::{Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts};
 
 const NULLS: Nulls = Nulls { keys: true, values: true };
 
@@ -18,6 +18,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[SCRIPTS],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         topologies: &["split"],
@@ -26,6 +27,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[SCRIPTS],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         // Values become keys, and null keys differ: a script by hand shows that.
@@ -35,6 +37,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[SCRIPTS],
         nulls: Nulls { keys: true, values: false },
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         topologies: &["merge"],
@@ -46,5 +49,6 @@ pub(crate) const FAMILIES: &[Family] = &[
         ]],
         nulls: Nulls { keys: true, values: false },
         late: LATE,
+        compared: Compared::Steps,
     },
 ];

@@ -1,6 +1,6 @@
 //! Joins of tables.
 
-use super::{Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts};
 
 const NULLS: Nulls = Nulls { keys: true, values: true };
 
@@ -39,6 +39,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[BY_KEY],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         topologies: &["table_join_join"],
@@ -53,6 +54,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         ]],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         // The left value's first character is the right key; "" and "-" have none.
@@ -80,10 +82,15 @@ pub(crate) const FAMILIES: &[Family] = &[
             ),
             ("older", "right a=x@10, left 1=a1@5, left 1=a2@3, right a=y@4, left 1=b1@2, left 1=null@1"),
             ("same value again", "right a=x@1, left 1=a1@2, left 1=a1@3, right a=x@4, left 1=a1@4"),
+            (
+                "an empty right value",
+                "left 1=a@1, right a=@2, right a=x@3, right a=@4, left 2=a@5, left 2=b@6, right a=null@7",
+            ),
             ("null keys", "right null=x@1, left null=a1@2, right a=y@3, left 1=a1@4"),
             ("headers", "left 1=a1@1#from=left, right a=x@2#from=right, left 1=a2@3#from=left"),
         ]],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
 ];

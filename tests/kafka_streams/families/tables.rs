@@ -1,6 +1,6 @@
 //! Operators on one table.
 
-use super::{Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts};
 
 const NULLS: Nulls = Nulls { keys: true, values: true };
 
@@ -39,6 +39,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[SCRIPTS],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         topologies: &[
@@ -57,5 +58,6 @@ pub(crate) const FAMILIES: &[Family] = &[
         ]],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
 ];

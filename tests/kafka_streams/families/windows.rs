@@ -1,6 +1,6 @@
 //! Aggregates by window. Null values count as others do, which Kafka Streams does for windows only.
 
-use super::{Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts};
 
 /// Event time differs with a null key: a script of its own shows that.
 const NULLS: Nulls = Nulls { keys: false, values: true };
@@ -57,6 +57,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[SCRIPTS],
         nulls: NONE,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         topologies: &["session_reduce"],
@@ -65,6 +66,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[SESSIONS],
         nulls: NONE,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         topologies: &[
@@ -90,6 +92,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[SCRIPTS, NULL_VALUES],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         topologies: &["session_count", "session_aggregate", "session_suppress", "session_emit_on_close"],
@@ -98,6 +101,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[SESSIONS, NULL_VALUES],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
     Family {
         topologies: &["cogroup_tumbling", "cogroup_sliding", "cogroup_session"],
@@ -106,5 +110,6 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[COGROUPS],
         nulls: NULLS,
         late: LATE,
+        compared: Compared::Steps,
     },
 ];

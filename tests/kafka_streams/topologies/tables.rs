@@ -2,7 +2,7 @@
 
 use millstream::prelude::*;
 
-use super::{Key, Twin, aggregations, complete, counts, first, numbers, strings, table, texts};
+use super::{Key, Twin, aggregations, complete, counts, first, numbers, stream, strings, table, texts};
 
 pub(crate) const TWINS: &[Twin] = &[
     ("table_to_stream", |b| out(&table(b, "in"))),
@@ -29,6 +29,7 @@ pub(crate) const TWINS: &[Twin] = &[
         let last = complete(b, "in").group_by_key().reduce(strings("last"), |_, next| next);
         out(&aggregated(by_first(&last)));
     }),
+    ("stream_to_table", |b| out(&stream(b, "in").to_table(strings("store")))),
 ];
 
 fn out(table: &Table<Key, String>) {
