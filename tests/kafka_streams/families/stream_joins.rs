@@ -1,6 +1,6 @@
 //! Joins of a stream with a table, a global table, or another stream.
 
-use super::{Compared, Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts, VALUES};
 
 const ALL: Nulls = Nulls { keys: true, values: true };
 
@@ -79,6 +79,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ),
             ("headers", "right a=x@1#from=right, left a=1@2#from=left, left b=2@3#from=left"),
         ]],
+        values: VALUES,
         nulls: ALL,
         late: LATE,
         compared: Compared::Steps,
@@ -88,6 +89,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[VERSIONED],
+        values: VALUES,
         nulls: ALL,
         late: LATE,
         compared: Compared::Steps,
@@ -108,6 +110,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ),
             ("headers", "right a=x@1#from=right, left 1=a1@2#from=left"),
         ]],
+        values: VALUES,
         nulls: ALL,
         late: LATE,
         compared: Compared::Steps,
@@ -117,6 +120,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: LATE,
         compared: Compared::Steps,
@@ -128,6 +132,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 5,
         compared: Compared::Records,
@@ -137,6 +142,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 5,
         compared: Compared::Records,
@@ -146,6 +152,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 3,
         compared: Compared::Records,
@@ -155,6 +162,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 0,
         compared: Compared::Records,
@@ -164,6 +172,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 0,
         compared: Compared::Records,
@@ -177,6 +186,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ("ties", "a=x@5, a=y@5, a=x@5"),
             ("late", "a=x@50, a=y@30, a=z@25, a=w@24, a=v@40"),
         ]],
+        values: VALUES,
         nulls: NONE,
         late: LATE,
         compared: Compared::Steps,

@@ -11,6 +11,11 @@ pub(crate) const TWINS: &[Twin] = &[
     ("group_by_count", |b| by_first(b).count(counts("store")).to_stream().to(&numbers("out"))),
     ("group_by_reduce", |b| by_first(b).reduce(strings("store"), reduced).to_stream().to(&texts("out"))),
     ("group_by_aggregate", |b| by_first(b).aggregate(strings("store"), start, added).to_stream().to(&texts("out"))),
+    ("cogroup", |b| {
+        let (left, right) = (complete(b, "left").group_by_key(), complete(b, "right").group_by_key());
+        let marked = |_: &Key, value: String, so_far: &mut String| *so_far += &format!("*{value}");
+        left.cogroup(added).cogroup(&right, marked).aggregate(strings("store"), start).to_stream().to(&texts("out"));
+    }),
 ];
 
 fn by_key(b: &TopologyBuilder) -> GroupedStream<Key, String> {

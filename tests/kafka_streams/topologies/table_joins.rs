@@ -1,49 +1,54 @@
-//! Joins of tables: by their key, and by a foreign key, which is the left value's first character.
+//! Joins of tables.
 
 use millstream::prelude::*;
 
 use super::joins::pair;
-use super::{Key, Twin, first, strings, table, texts};
+use super::{Key, Twin, first, length, strings, table, texts};
 
 pub(crate) const TWINS: &[Twin] = &[
-    ("table_join", |b| out(&inner(&table(b, "left"), &table(b, "right")))),
-    ("table_left_join", |b| out(&left(&table(b, "left"), &table(b, "right")))),
-    ("table_outer_join", |b| out(&outer(b))),
-    ("table_join_stored", |b| out(&stored(inner(&table(b, "left"), &table(b, "right"))))),
-    ("table_left_join_stored", |b| out(&stored(left(&table(b, "left"), &table(b, "right"))))),
-    ("table_outer_join_stored", |b| out(&stored(outer(b)))),
+    ("table_join", |b| write(&inner(b))),
+    ("table_left_join", |b| write(&left(b))),
+    ("table_outer_join", |b| write(&outer(b))),
+    ("table_join_stored", |b| write(&inner(b).materialize(strings("store")))),
+    ("table_left_join_stored", |b| write(&left(b).materialize(strings("store")))),
+    ("table_outer_join_stored", |b| write(&outer(b).materialize(strings("store")))),
     ("table_filter_join", |b| {
-        let even = table(b, "left").filter(|_, value| value.len().is_multiple_of(2));
-        out(&inner(&even, &table(b, "right")));
+        let (left, right) = (table(b, "left"), table(b, "right"));
+        let even = left.filter(|_, v| length(Some(v)).is_multiple_of(2));
+        write(&even.join(&right, |l, r| pair(Some(l), Some(r))));
     }),
-    ("table_join_join", |b| out(&left(&inner(&table(b, "left"), &table(b, "right")), &table(b, "third")))),
+    ("table_join_join", |b| {
+        let (joined, third) = (inner(b), table(b, "third"));
+        write(&joined.left_join(&third, |l, r| pair(Some(l), r)));
+    }),
     ("foreign_key_join", |b| {
         let (left, right) = (table(b, "left"), table(b, "right"));
-        out(&stored(left.join_foreign("fk", &right, foreign_key, |l, r| pair(Some(l), Some(r)))));
+        let joined = left.join_foreign("fk", &right, foreign_key, |l, r| pair(Some(l), Some(r)));
+        write(&joined.materialize(strings("store")));
     }),
     ("foreign_key_left_join", |b| {
         let (left, right) = (table(b, "left"), table(b, "right"));
-        out(&stored(left.left_join_foreign("fk", &right, foreign_key, |l, r| pair(Some(l), r))));
+        let joined = left.left_join_foreign("fk", &right, foreign_key, |l, r| pair(Some(l), r));
+        write(&joined.materialize(strings("store")));
     }),
 ];
 
-fn inner(left: &Table<Key, String>, right: &Table<Key, String>) -> Table<Key, String> {
-    left.join(right, |l, r| pair(Some(l), Some(r)))
+fn inner(b: &TopologyBuilder) -> Table<Key, String> {
+    let (left, right) = (table(b, "left"), table(b, "right"));
+    left.join(&right, |l, r| pair(Some(l), Some(r)))
 }
 
-fn left(left: &Table<Key, String>, right: &Table<Key, String>) -> Table<Key, String> {
-    left.left_join(right, |l, r| pair(Some(l), r))
+fn left(b: &TopologyBuilder) -> Table<Key, String> {
+    let (left, right) = (table(b, "left"), table(b, "right"));
+    left.left_join(&right, |l, r| pair(Some(l), r))
 }
 
 fn outer(b: &TopologyBuilder) -> Table<Key, String> {
-    table(b, "left").outer_join(&table(b, "right"), pair)
+    let (left, right) = (table(b, "left"), table(b, "right"));
+    left.outer_join(&right, pair)
 }
 
-fn stored(table: Table<Key, String>) -> Table<Key, String> {
-    table.materialize(strings("store"))
-}
-
-fn out(table: &Table<Key, String>) {
+fn write(table: &Table<Key, String>) {
     table.to_stream().to(&texts("out"));
 }
 
