@@ -23,7 +23,6 @@ mod split;
 mod stream;
 mod suppress;
 mod table;
-mod to_table;
 mod top;
 mod window_stores;
 mod windowed;

@@ -3,6 +3,7 @@ mod foreign_serde;
 mod group;
 mod join;
 mod materialize;
+mod of_stream;
 mod values;
 mod view;
 

@@ -1,6 +1,7 @@
 use std::hash::Hash;
 
-use super::{Change, SinkValue, Stream, Table};
+use super::super::{Change, SinkValue};
+use super::{Stream, Table};
 use crate::processor::Tee;
 use crate::record::Record;
 use crate::state::{Connect, Store};
