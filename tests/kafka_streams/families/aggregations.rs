@@ -1,6 +1,6 @@
 //! Aggregates of streams without windows.
 
-use super::{Compared, Family, LATE, Nulls};
+use super::{Compared, Family, LATE, Nulls, VALUES};
 
 pub(crate) const FAMILIES: &[Family] = &[
     Family {
@@ -21,6 +21,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ("nulls", "a=x@1, a=null@9, null=y@8, null=null@9, a=y@2, b=null@3, b=@4"),
             ("headers", "a=x@5#trace=1, a=y@3#trace=2, a=x@9"),
         ]],
+        values: VALUES,
         nulls: Nulls { keys: true, values: true },
         late: LATE,
         compared: Compared::Steps,
@@ -34,6 +35,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ("out of order", "left a=x@10, right a=y@3, left a=z@7, right a=x@12"),
             ("nulls", "left a=x@1, left a=null@2, right a=null@3, right null=x@4, left a=y@0"),
         ]],
+        values: VALUES,
         nulls: Nulls { keys: true, values: true },
         late: LATE,
         compared: Compared::Steps,

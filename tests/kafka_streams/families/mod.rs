@@ -19,7 +19,9 @@ pub(crate) struct Family {
     pub(crate) sinks: &'static [&'static str],
     /// The scripts made by hand.
     pub(crate) scripts: &'static [Scripts],
-    /// What generated scripts may hold.
+    /// The values of generated scripts.
+    pub(crate) values: &'static [&'static str],
+    /// What else generated scripts may hold.
     pub(crate) nulls: Nulls,
     /// How late, in ms, records of generated scripts may be.
     pub(crate) late: i64,
@@ -43,6 +45,10 @@ pub(crate) struct Nulls {
     pub(crate) keys: bool,
     pub(crate) values: bool,
 }
+
+/// Their first characters are keys, they repeat, and predicates change their minds.
+const VALUES: &[&str] = &["", "a", "ab", "abc", "b", "bc", "c", "ca", "-"];
+const NOT_EMPTY: &[&str] = VALUES.split_at(1).1;
 
 /// How many scripts are generated for each topology, and of how many records.
 const SEEDS: u64 = 8;
@@ -75,11 +81,9 @@ impl Family {
         by_hand.chain((0..SEEDS).map(|seed| self.generate(topology, seed))).collect()
     }
 
-    /// Few keys, much disorder within bounds, some leaps of time. Values are such that their first characters are keys, that
-    /// they repeat, and that predicates change their minds.
+    /// Few keys, much disorder within bounds, some leaps of time.
     fn generate(&self, topology: &str, seed: u64) -> Script {
         const KEYS: [&str; 3] = ["a", "b", "c"];
-        const VALUES: [&str; 9] = ["", "a", "ab", "abc", "b", "bc", "c", "ca", "-"];
         let mut rng = StdRng::seed_from_u64(seed);
         let mut now = 0;
         let steps = (0..RECORDS).map(|_| {
@@ -92,7 +96,7 @@ impl Family {
             let topic = self.sources[rng.random_range(0..self.sources.len())].to_owned();
             let text = |texts: &[&str], rng: &mut StdRng| texts[rng.random_range(0..texts.len())].as_bytes().to_vec();
             let key = (!(self.nulls.keys && rng.random_bool(0.05))).then(|| Hex(text(&KEYS, &mut rng)));
-            let value = (!(self.nulls.values && rng.random_bool(0.2))).then(|| Hex(text(&VALUES, &mut rng)));
+            let value = (!(self.nulls.values && rng.random_bool(0.2))).then(|| Hex(text(self.values, &mut rng)));
             Step::Record(Input { topic, key, value, timestamp: (now - late).max(0), headers: Vec::new() })
         });
         let mut steps: Vec<_> = steps.collect();

@@ -1,6 +1,6 @@
 //! Operators without state.
 
-use super::{Compared, Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts, VALUES};
 
 const NULLS: Nulls = Nulls { keys: true, values: true };
 
@@ -16,6 +16,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["in"],
         sinks: &["out"],
         scripts: &[SCRIPTS],
+        values: VALUES,
         nulls: NULLS,
         late: LATE,
         compared: Compared::Steps,
@@ -25,6 +26,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["in"],
         sinks: &["out-short", "out-middle", "out-long"],
         scripts: &[SCRIPTS],
+        values: VALUES,
         nulls: NULLS,
         late: LATE,
         compared: Compared::Steps,
@@ -35,6 +37,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["in"],
         sinks: &["out"],
         scripts: &[SCRIPTS],
+        values: VALUES,
         nulls: Nulls { keys: true, values: false },
         late: LATE,
         compared: Compared::Steps,
@@ -47,6 +50,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ("both", "left a=x@1, right a=y@2, left b=z@9, right b=w@3, right c=v@9, left c=u@9"),
             ("headers", "left a=x@1#from=left, right a=y@2#from=right"),
         ]],
+        values: VALUES,
         nulls: Nulls { keys: true, values: false },
         late: LATE,
         compared: Compared::Steps,

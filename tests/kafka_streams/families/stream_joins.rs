@@ -1,6 +1,6 @@
 //! Joins of a stream with a table, a global table, or another stream.
 
-use super::{Compared, Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts, VALUES};
 
 const ALL: Nulls = Nulls { keys: true, values: true };
 
@@ -79,6 +79,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ),
             ("headers", "right a=x@1#from=right, left a=1@2#from=left, left b=2@3#from=left"),
         ]],
+        values: VALUES,
         nulls: ALL,
         late: LATE,
         compared: Compared::Steps,
@@ -88,37 +89,8 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[VERSIONED],
+        values: VALUES,
         nulls: ALL,
-        late: LATE,
-        compared: Compared::Steps,
-    },
-    Family {
-        // Records of the stream wait for 5.
-        topologies: &["stream_table_join_grace", "stream_table_left_join_grace"],
-        sources: &["left", "right"],
-        sinks: &["out"],
-        scripts: &[&[
-            (
-                "waiting for the row",
-                "left a=1@10, right a=x@9, left b=2@14, left b=3@15, left b=4@16, right b=y@14, left c=5@40",
-            ),
-            ("in order of time", "right a=x@0, left a=1@12, left a=2@10, left a=3@11, left a=4@10, left b=5@30"),
-            (
-                "too late to wait",
-                "right a=x@0, right a=y@20, left a=1@30, left a=2@24, left a=3@25, left a=4@5, left b=5@60",
-            ),
-            (
-                "grace's edge",
-                "right a=x@0, left a=1@10, left a=2@15, left a=3@16, left a=4@11, left a=5@10, left b=6@60",
-            ),
-            (
-                "the table does not move time",
-                "right a=x@0, left a=1@10, right a=y@50, right b=z@60, left a=2@12, left a=3@60",
-            ),
-            ("null values", "right a=x@1, left a=null@21, left a=2@19, left a=3@60"),
-            ("headers", "right a=x@1#from=right, left a=1@2#from=left, left b=2@3#from=left, left a=3@80"),
-        ]],
-        nulls: NONE,
         late: LATE,
         compared: Compared::Steps,
     },
@@ -138,6 +110,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ),
             ("headers", "right a=x@1#from=right, left 1=a1@2#from=left"),
         ]],
+        values: VALUES,
         nulls: ALL,
         late: LATE,
         compared: Compared::Steps,
@@ -147,6 +120,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: LATE,
         compared: Compared::Steps,
@@ -158,6 +132,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 5,
         compared: Compared::Records,
@@ -167,6 +142,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 5,
         compared: Compared::Records,
@@ -176,6 +152,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 3,
         compared: Compared::Records,
@@ -185,6 +162,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 0,
         compared: Compared::Records,
@@ -194,6 +172,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[WINDOWED],
+        values: VALUES,
         nulls: NONE,
         late: 0,
         compared: Compared::Records,
@@ -207,6 +186,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ("ties", "a=x@5, a=y@5, a=x@5"),
             ("late", "a=x@50, a=y@30, a=z@25, a=w@24, a=v@40"),
         ]],
+        values: VALUES,
         nulls: NONE,
         late: LATE,
         compared: Compared::Steps,

@@ -1,6 +1,6 @@
 //! Joins of tables.
 
-use super::{Compared, Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, NOT_EMPTY, Nulls, Scripts, VALUES};
 
 const NULLS: Nulls = Nulls { keys: true, values: true };
 
@@ -37,6 +37,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[BY_KEY],
+        values: VALUES,
         nulls: NULLS,
         late: LATE,
         compared: Compared::Steps,
@@ -52,6 +53,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ),
             ("third first", "third a=z@9, left a=x@1, right a=y@2, third a=null@3, left a=null@4, third a=u@5"),
         ]],
+        values: VALUES,
         nulls: NULLS,
         late: LATE,
         compared: Compared::Steps,
@@ -82,9 +84,11 @@ pub(crate) const FAMILIES: &[Family] = &[
             ),
             ("older", "right a=x@10, left 1=a1@5, left 1=a2@3, right a=y@4, left 1=b1@2, left 1=null@1"),
             ("same value again", "right a=x@1, left 1=a1@2, left 1=a1@3, right a=x@4, left 1=a1@4"),
+            ("an empty value on the right", "left 1=a1@1, right a=x@2, right a=@3, right a=y@4"),
             ("null keys", "right null=x@1, left null=a1@2, right a=y@3, left 1=a1@4"),
             ("headers", "left 1=a1@1#from=left, right a=x@2#from=right, left 1=a2@3#from=left"),
         ]],
+        values: NOT_EMPTY,
         nulls: NULLS,
         late: LATE,
         compared: Compared::Steps,

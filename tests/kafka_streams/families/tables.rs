@@ -1,6 +1,6 @@
 //! Operators on one table.
 
-use super::{Compared, Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts, VALUES};
 
 const NULLS: Nulls = Nulls { keys: true, values: true };
 
@@ -37,6 +37,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["in"],
         sinks: &["out"],
         scripts: &[SCRIPTS],
+        values: VALUES,
         nulls: NULLS,
         late: LATE,
         compared: Compared::Steps,
@@ -56,6 +57,7 @@ pub(crate) const FAMILIES: &[Family] = &[
             ("deletes", "a=xy@10, a=null@12, a=xz@11, a=zz@12, a=null@14, a=null@13"),
             ("same time", "a=xy@10, a=xz@10, a=null@10, a=xx@10"),
         ]],
+        values: VALUES,
         nulls: NULLS,
         late: LATE,
         compared: Compared::Steps,

@@ -1,6 +1,6 @@
-//! Aggregates by window. Null values count as others do, which Kafka Streams does for windows only.
+//! Aggregates by window. Null values count as others do, which Kafka Streams does for time windows and sessions only.
 
-use super::{Compared, Family, LATE, Nulls, Scripts};
+use super::{Compared, Family, LATE, Nulls, Scripts, VALUES};
 
 /// Event time differs with a null key: a script of its own shows that.
 const NULLS: Nulls = Nulls { keys: false, values: true };
@@ -51,10 +51,28 @@ const COGROUPS: Scripts = &[
 
 pub(crate) const FAMILIES: &[Family] = &[
     Family {
-        topologies: &["tumbling_reduce", "tumbling_no_grace_reduce", "hopping_reduce", "sliding_reduce"],
+        topologies: &["tumbling_reduce", "tumbling_no_grace_reduce", "hopping_reduce"],
         sources: &["in"],
         sinks: &["out"],
         scripts: &[SCRIPTS],
+        values: VALUES,
+        nulls: NONE,
+        late: LATE,
+        compared: Compared::Steps,
+    },
+    Family {
+        // Null values are dropped.
+        topologies: &[
+            "sliding_count",
+            "sliding_reduce",
+            "sliding_aggregate",
+            "sliding_suppress",
+            "sliding_emit_on_close",
+        ],
+        sources: &["in"],
+        sinks: &["out"],
+        scripts: &[SCRIPTS, NULL_VALUES],
+        values: VALUES,
         nulls: NONE,
         late: LATE,
         compared: Compared::Steps,
@@ -64,6 +82,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["in"],
         sinks: &["out"],
         scripts: &[SESSIONS],
+        values: VALUES,
         nulls: NONE,
         late: LATE,
         compared: Compared::Steps,
@@ -82,14 +101,11 @@ pub(crate) const FAMILIES: &[Family] = &[
             "hopping_aggregate",
             "hopping_suppress",
             "hopping_emit_on_close",
-            "sliding_count",
-            "sliding_aggregate",
-            "sliding_suppress",
-            "sliding_emit_on_close",
         ],
         sources: &["in"],
         sinks: &["out"],
         scripts: &[SCRIPTS, NULL_VALUES],
+        values: VALUES,
         nulls: NULLS,
         late: LATE,
         compared: Compared::Steps,
@@ -99,6 +115,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["in"],
         sinks: &["out"],
         scripts: &[SESSIONS, NULL_VALUES],
+        values: VALUES,
         nulls: NULLS,
         late: LATE,
         compared: Compared::Steps,
@@ -108,6 +125,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[COGROUPS],
+        values: VALUES,
         nulls: NULLS,
         late: LATE,
         compared: Compared::Steps,

@@ -12,10 +12,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Properties;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.apache.kafka.common.header.Header;
@@ -45,10 +50,19 @@ public final class Main {
             return;
         }
         Path state = Files.createTempDirectory("kafka-streams");
+        // Stores on disk wait for the disk, for longer than all else takes: so several scripts run at once.
+        ExecutorService threads = Executors.newFixedThreadPool(16);
+        List<Future<ObjectNode>> results = new ArrayList<>();
         BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = in.readLine(); line != null; line = in.readLine()) {
-            out.println(JSON.writeValueAsString(run(JSON.readTree(line), state)));
+            JsonNode script = JSON.readTree(line);
+            Path own = state.resolve(Integer.toString(results.size()));
+            results.add(threads.submit(() -> run(script, own)));
         }
+        for (Future<ObjectNode> result : results) {
+            out.println(JSON.writeValueAsString(result.get()));
+        }
+        threads.shutdown();
         out.flush();
         try (Stream<Path> files = Files.walk(state)) {
             files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());

@@ -14,7 +14,6 @@ import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.kstream.Consumed;
 import org.apache.kafka.streams.kstream.GlobalKTable;
 import org.apache.kafka.streams.kstream.JoinWindows;
-import org.apache.kafka.streams.kstream.Joined;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.StreamJoined;
 
@@ -45,10 +44,6 @@ final class StreamJoins {
         add("stream_versioned_table_join", b -> strings(stream(b, "left").join(versioned(b, "right"), Topologies::pair), "out"));
         add("stream_versioned_table_left_join", b -> strings(
             stream(b, "left").leftJoin(versioned(b, "right"), Topologies::pair), "out"));
-        add("stream_table_join_grace", b -> strings(
-            stream(b, "left").join(versioned(b, "right"), Topologies::pair, grace()), "out"));
-        add("stream_table_left_join_grace", b -> strings(
-            stream(b, "left").leftJoin(versioned(b, "right"), Topologies::pair, grace()), "out"));
     }
 
     private static void globalTables() {
@@ -69,11 +64,6 @@ final class StreamJoins {
 
     private static GlobalKTable<String, String> global(StreamsBuilder builder) {
         return builder.globalTable("right", Consumed.with(STRING, STRING), stored("global-store"));
-    }
-
-    private static Joined<String, String, String> grace() {
-        return Joined.<String, String, String>as("buffered").withKeySerde(STRING).withValueSerde(STRING).withOtherValueSerde(STRING)
-            .withGracePeriod(ms(5));
     }
 
     private static StreamJoined<String, String, String> joined() {

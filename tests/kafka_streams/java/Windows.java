@@ -23,6 +23,7 @@ import org.apache.kafka.streams.kstream.TimeWindowedKStream;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.Windowed;
 import org.apache.kafka.streams.kstream.WindowedSerdes;
+import org.apache.kafka.streams.state.BuiltInDslStoreSuppliers;
 import org.apache.kafka.streams.state.SessionStore;
 import org.apache.kafka.streams.state.WindowStore;
 
@@ -34,6 +35,12 @@ final class Windows {
     private static final TimeWindows HOPPING = TimeWindows.ofSizeAndGrace(ms(10), ms(5)).advanceBy(ms(4));
     private static final SlidingWindows SLIDING = SlidingWindows.ofTimeDifferenceAndGrace(ms(10), ms(5));
     private static final SessionWindows SESSIONS = SessionWindows.ofInactivityGapAndGrace(ms(5), ms(5));
+
+    /**
+     * With the retention that they have by default, the windows' size and grace, stores have often forgotten a window by the
+     * time that it should be emitted on close. The stores of sessions in memory, too, but not those on disk.
+     */
+    private static final Duration LONG_ENOUGH = Duration.ofHours(1);
 
     static void register() {
         timeWindows("tumbling", b -> groupByKey(b, "in").windowedBy(TUMBLING));
@@ -54,7 +61,7 @@ final class Windows {
         add(name + "_suppress", b -> times(
             windows.apply(b).aggregate(() -> ">", Aggregations::added, window(STRING)).suppress(untilClosed()), STRING));
         add(name + "_emit_on_close", b -> times(windows.apply(b).emitStrategy(EmitStrategy.onWindowClose())
-            .aggregate(() -> ">", Aggregations::added, window(STRING)), STRING));
+            .aggregate(() -> ">", Aggregations::added, window(STRING).withRetention(LONG_ENOUGH)), STRING));
     }
 
     private static void sessions(String name, Function<StreamsBuilder, SessionWindowedKStream<String, String>> windows) {
@@ -62,8 +69,8 @@ final class Windows {
         add(name + "_reduce", b -> sessions(windows.apply(b).reduce(Aggregations::reduced, session(STRING)), STRING));
         add(name + "_aggregate", b -> sessions(aggregated(windows.apply(b)), STRING));
         add(name + "_suppress", b -> sessions(aggregated(windows.apply(b)).suppress(untilClosed()), STRING));
-        add(name + "_emit_on_close", b -> sessions(
-            aggregated(windows.apply(b).emitStrategy(EmitStrategy.onWindowClose())), STRING));
+        add(name + "_emit_on_close", b -> sessions(windows.apply(b).emitStrategy(EmitStrategy.onWindowClose())
+            .aggregate(() -> ">", Aggregations::added, Aggregations::merged, session(STRING).withStoreType(BuiltInDslStoreSuppliers.ROCKS_DB)), STRING));
     }
 
     private static void cogroups() {
@@ -86,16 +93,12 @@ final class Windows {
         return Suppressed.untilWindowCloses(BufferConfig.unbounded());
     }
 
-    // A store in memory forgets at once what is beyond its retention, which by default is the windows' size and grace: a
-    // window would be gone before it is emitted on close. Stores on disk keep segments of at least a minute.
     private static <V> Materialized<String, V, WindowStore<Bytes, byte[]>> window(Serde<V> serde) {
-        return Materialized.<String, V, WindowStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde)
-            .withRetention(Duration.ofHours(1));
+        return Materialized.<String, V, WindowStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde);
     }
 
     private static <V> Materialized<String, V, SessionStore<Bytes, byte[]>> session(Serde<V> serde) {
-        return Materialized.<String, V, SessionStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde)
-            .withRetention(Duration.ofHours(1));
+        return Materialized.<String, V, SessionStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde);
     }
 
     private static <V> void times(KTable<Windowed<String>, V> table, Serde<V> serde) {

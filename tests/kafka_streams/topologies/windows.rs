@@ -1,11 +1,11 @@
-//! Aggregates by window. Their values may be null: Kafka Streams hands them to windowed aggregators.
+//! Aggregates by window. Values may be null, but for sliding windows: so Kafka Streams hands them to aggregators.
 
 use std::time::Duration;
 
 use millstream::dsl::Windows;
 use millstream::prelude::*;
 
-use super::aggregations::{reduced, start};
+use super::aggregations::{added, reduced, start};
 use super::{Key, Twin, complete, counts, keyed, strings, text};
 
 const TEN: Duration = Duration::from_millis(10);
@@ -14,59 +14,63 @@ const FIVE: Duration = Duration::from_millis(5);
 pub(crate) const TWINS: &[Twin] = &[
     ("tumbling_count", |b| numbers(&windowed(b, tumbling()).count(counts("store")))),
     ("tumbling_reduce", |b| texts(&values(b, tumbling()).reduce(strings("store"), reduced))),
-    ("tumbling_aggregate", |b| texts(&windowed(b, tumbling()).aggregate(strings("store"), start, added))),
+    ("tumbling_aggregate", |b| texts(&windowed(b, tumbling()).aggregate(strings("store"), start, any_added))),
     ("tumbling_suppress", |b| {
-        let table = windowed(b, tumbling()).aggregate(strings("store"), start, added);
+        let table = windowed(b, tumbling()).aggregate(strings("store"), start, any_added);
         texts(&table.suppress(until_closed(), Store::new("buffer", time_windowed(), Utf8)));
     }),
     ("tumbling_emit_on_close", |b| {
-        texts(&windowed(b, tumbling()).emit(Emit::OnWindowClose).aggregate(strings("store"), start, added));
+        texts(&windowed(b, tumbling()).emit(Emit::OnWindowClose).aggregate(strings("store"), start, any_added));
     }),
     ("tumbling_no_grace_count", |b| numbers(&windowed(b, tumbling_no_grace()).count(counts("store")))),
     ("tumbling_no_grace_reduce", |b| texts(&values(b, tumbling_no_grace()).reduce(strings("store"), reduced))),
     ("tumbling_no_grace_aggregate", |b| {
-        texts(&windowed(b, tumbling_no_grace()).aggregate(strings("store"), start, added))
+        texts(&windowed(b, tumbling_no_grace()).aggregate(strings("store"), start, any_added))
     }),
     ("tumbling_no_grace_suppress", |b| {
-        let table = windowed(b, tumbling_no_grace()).aggregate(strings("store"), start, added);
+        let table = windowed(b, tumbling_no_grace()).aggregate(strings("store"), start, any_added);
         texts(&table.suppress(until_closed(), Store::new("buffer", time_windowed(), Utf8)));
     }),
     ("tumbling_no_grace_emit_on_close", |b| {
-        texts(&windowed(b, tumbling_no_grace()).emit(Emit::OnWindowClose).aggregate(strings("store"), start, added));
+        texts(&windowed(b, tumbling_no_grace()).emit(Emit::OnWindowClose).aggregate(
+            strings("store"),
+            start,
+            any_added,
+        ));
     }),
     ("hopping_count", |b| numbers(&windowed(b, hopping()).count(counts("store")))),
     ("hopping_reduce", |b| texts(&values(b, hopping()).reduce(strings("store"), reduced))),
-    ("hopping_aggregate", |b| texts(&windowed(b, hopping()).aggregate(strings("store"), start, added))),
+    ("hopping_aggregate", |b| texts(&windowed(b, hopping()).aggregate(strings("store"), start, any_added))),
     ("hopping_suppress", |b| {
-        let table = windowed(b, hopping()).aggregate(strings("store"), start, added);
+        let table = windowed(b, hopping()).aggregate(strings("store"), start, any_added);
         texts(&table.suppress(until_closed(), Store::new("buffer", time_windowed(), Utf8)));
     }),
     ("hopping_emit_on_close", |b| {
-        texts(&windowed(b, hopping()).emit(Emit::OnWindowClose).aggregate(strings("store"), start, added));
+        texts(&windowed(b, hopping()).emit(Emit::OnWindowClose).aggregate(strings("store"), start, any_added));
     }),
-    ("sliding_count", |b| numbers(&windowed(b, sliding()).count(counts("store")))),
+    ("sliding_count", |b| numbers(&values(b, sliding()).count(counts("store")))),
     ("sliding_reduce", |b| texts(&values(b, sliding()).reduce(strings("store"), reduced))),
-    ("sliding_aggregate", |b| texts(&windowed(b, sliding()).aggregate(strings("store"), start, added))),
+    ("sliding_aggregate", |b| texts(&values(b, sliding()).aggregate(strings("store"), start, added))),
     ("sliding_suppress", |b| {
-        let table = windowed(b, sliding()).aggregate(strings("store"), start, added);
+        let table = values(b, sliding()).aggregate(strings("store"), start, added);
         texts(&table.suppress(until_closed(), Store::new("buffer", time_windowed(), Utf8)));
     }),
     ("sliding_emit_on_close", |b| {
-        texts(&windowed(b, sliding()).emit(Emit::OnWindowClose).aggregate(strings("store"), start, added));
+        texts(&values(b, sliding()).emit(Emit::OnWindowClose).aggregate(strings("store"), start, added));
     }),
     ("session_count", |b| {
         let sessions: Topic<Windowed<Key>, i64> = Topic::new("out", SessionWindowed(Nullable(Utf8)), Be64);
         windowed(b, session()).count(counts("store")).to_stream().to(&sessions);
     }),
     ("session_reduce", |b| sessions(&values(b, session()).reduce(strings("store"), reduced))),
-    ("session_aggregate", |b| sessions(&windowed(b, session()).aggregate(strings("store"), start, added, merged))),
+    ("session_aggregate", |b| sessions(&windowed(b, session()).aggregate(strings("store"), start, any_added, merged))),
     ("session_suppress", |b| {
-        let table = windowed(b, session()).aggregate(strings("store"), start, added, merged);
+        let table = windowed(b, session()).aggregate(strings("store"), start, any_added, merged);
         sessions(&table.suppress(until_closed(), Store::new("buffer", SessionWindowed(Nullable(Utf8)), Utf8)));
     }),
     ("session_emit_on_close", |b| {
         let windowed = windowed(b, session()).emit(Emit::OnWindowClose);
-        sessions(&windowed.aggregate(strings("store"), start, added, merged));
+        sessions(&windowed.aggregate(strings("store"), start, any_added, merged));
     }),
 ];
 
@@ -104,7 +108,7 @@ fn values<W: Windows>(b: &TopologyBuilder, windows: W) -> WindowedStream<Key, St
     complete(b, "in").group_by_key().windowed_by(windows)
 }
 
-fn added(_: &Key, value: Option<String>, so_far: &mut String) {
+fn any_added(_: &Key, value: Option<String>, so_far: &mut String) {
     *so_far += &format!("+{}", text(value.as_ref()));
 }
 

@@ -4,6 +4,7 @@ mod foreign;
 mod grouped;
 mod joins;
 mod moving;
+mod of_stream;
 mod ranked;
 mod source;
 

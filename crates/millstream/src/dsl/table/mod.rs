@@ -2,6 +2,7 @@ mod foreign;
 mod group;
 mod join;
 mod materialize;
+mod of_stream;
 mod values;
 mod view;
 
