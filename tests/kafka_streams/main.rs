@@ -154,8 +154,11 @@ fn differences_are_those_that_the_map_tells() {
     let told: BTreeSet<_> = section.lines().filter_map(|line| line.strip_prefix("- **")?.split("**").next()).collect();
     let checked: BTreeSet<_> = DIFFERENCES.iter().map(|difference| difference.title).collect();
     assert_eq!(told, checked);
-    let scripts: BTreeSet<_> =
-        pairs().iter().flat_map(|(family, name, _)| family.scripts(name)).map(|script| script.name).collect();
+    let pairs = pairs();
+    let names: Vec<_> =
+        pairs.iter().flat_map(|(family, name, _)| family.scripts(name)).map(|script| script.name).collect();
+    let scripts: BTreeSet<_> = names.iter().map(String::as_str).collect();
+    assert_eq!(scripts.len(), names.len(), "two scripts of a topology have one name");
     for name in DIFFERENCES.iter().flat_map(|difference| difference.scripts) {
         assert!(scripts.contains(*name), "no script is called {name}");
     }

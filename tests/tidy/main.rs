@@ -136,7 +136,7 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     }
 }
 
-/// What Kafka the tests run is what the services are run beside.
+/// What Kafka the tests run is what the services are run beside, and what is compared with.
 #[test]
 fn one_version_of_kafka() {
     let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
@@ -145,6 +145,8 @@ fn one_version_of_kafka() {
     let version = version.split("<version>").nth(1).unwrap().split('<').next().unwrap();
     let compose = read("docker-compose.yml");
     assert!(compose.contains(&format!("image: apache/kafka:{version}\n")), "not apache/kafka:{version}");
+    let streams = format!("<artifactId>kafka-streams-test-utils</artifactId>\n      <version>{version}</version>");
+    assert!(read("tests/kafka_streams/java/pom.xml").contains(&streams), "not Kafka Streams {version}");
 }
 
 #[test]

@@ -16,6 +16,15 @@ const SCRIPTS: Scripts = &[
     ("headers", "a=x@5#trace=1, a=xy@3#trace=2, a=null@9#trace=3"),
 ];
 
+const SUPPRESS: Scripts = &[
+    ("one key", "a=x@1, a=y@5, a=z@10, a=w@11, a=v@12, a=u@21, a=t@22"),
+    ("several keys", "a=x@1, b=y@3, c=z@5, a=w@11, b=v@13, d=u@40, e=t@60"),
+    ("ties", "c=x@5, b=y@5, a=z@5, d=w@15, d=v@16, e=u@60"),
+    ("out of order", "a=x@20, b=y@9, a=z@12, c=w@11, a=v@30, b=u@31, d=t@90"),
+    ("deleted while waiting", "a=x@1, a=null@2, b=y@12, b=null@30, a=z@31, c=w@60"),
+    ("the wall clock does nothing", "a=x@1, wait 1000, b=y@2, wait 1000, c=z@20"),
+];
+
 pub(crate) const FAMILIES: &[Family] = &[
     Family {
         topologies: &[
@@ -39,6 +48,17 @@ pub(crate) const FAMILIES: &[Family] = &[
         scripts: &[SCRIPTS],
         values: VALUES,
         nulls: NULLS,
+        late: LATE,
+        compared: Compared::Steps,
+    },
+    Family {
+        // Each key's changes wait for 10, or until there are more than two keys.
+        topologies: &["table_suppress", "table_suppress_two", "table_suppress_group_by_aggregate"],
+        sources: &["in"],
+        sinks: &["out"],
+        scripts: &[SCRIPTS, SUPPRESS],
+        values: VALUES,
+        nulls: Nulls { keys: false, values: true },
         late: LATE,
         compared: Compared::Steps,
     },

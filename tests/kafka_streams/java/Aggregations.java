@@ -17,7 +17,8 @@ import org.apache.kafka.streams.kstream.KGroupedStream;
 final class Aggregations {
     static void register() {
         add("group_by_count", b -> counts(groupBy(b).count(counted("store")).toStream(), "out"));
-        add("group_by_reduce", b -> strings(groupBy(b).reduce(Aggregations::reduced, stored("store")).toStream(), "out"));
+        add("group_by_reduce", b -> strings(
+            groupBy(b).reduce(Aggregations::reduced, stored("store")).toStream(), "out"));
         add("group_by_aggregate", b -> strings(
             groupBy(b).aggregate(() -> ">", Aggregations::added, stored("store")).toStream(), "out"));
         add("group_by_key_count", b -> counts(groupByKey(b, "in").count(counted("store")).toStream(), "out"));

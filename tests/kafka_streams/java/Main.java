@@ -30,13 +30,15 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.TopologyTestDriver;
 import org.apache.kafka.streams.state.BuiltInDslStoreSuppliers;
 import org.apache.kafka.streams.test.TestRecord;
 
 /**
  * Runs scripts on Kafka Streams' own test driver. Reads one script a line as JSON from standard input, and writes what
- * came out one script a line as JSON to standard output. With the argument "topologies" it writes the topologies' names.
+ * came out one script a line as JSON to standard output. With the argument "topologies" it writes the names of the
+ * topologies.
  */
 public final class Main {
     private static final ObjectMapper JSON = new ObjectMapper();
@@ -81,13 +83,15 @@ public final class Main {
         StreamsBuilder builder = new StreamsBuilder();
         define.accept(builder);
         Properties settings = settings(state);
-        try (TopologyTestDriver driver = new TopologyTestDriver(builder.build(settings), settings, Instant.ofEpochMilli(0))) {
+        Topology topology = builder.build(settings);
+        try (TopologyTestDriver driver = new TopologyTestDriver(topology, settings, Instant.ofEpochMilli(0))) {
             int step = 0;
             for (JsonNode next : script.get("steps")) {
                 if (next.has("advance_wall_clock_ms")) {
                     driver.advanceWallClockTime(Duration.ofMillis(next.get("advance_wall_clock_ms").longValue()));
                 } else {
-                    driver.createInputTopic(next.get("topic").textValue(), new ByteArraySerializer(), new ByteArraySerializer())
+                    String topic = next.get("topic").textValue();
+                    driver.createInputTopic(topic, new ByteArraySerializer(), new ByteArraySerializer())
                         .pipeInput(record(next));
                 }
                 read(driver, step, outputs);
@@ -107,7 +111,8 @@ public final class Main {
         settings.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
         settings.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
         settings.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 0L);
-        settings.put(StreamsConfig.DSL_STORE_SUPPLIERS_CLASS_CONFIG, BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers.class);
+        settings.put(
+            StreamsConfig.DSL_STORE_SUPPLIERS_CLASS_CONFIG, BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers.class);
         // Both say how long, by the wall clock, an operator rests before it looks again for what has become final.
         settings.put(StreamsConfig.InternalConfig.EMIT_INTERVAL_MS_KSTREAMS_OUTER_JOIN_SPURIOUS_RESULTS_FIX, 0L);
         settings.put(StreamsConfig.InternalConfig.EMIT_INTERVAL_MS_KSTREAMS_WINDOWED_AGGREGATION, 0L);

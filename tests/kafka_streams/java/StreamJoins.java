@@ -40,8 +40,10 @@ final class StreamJoins {
 
     private static void tables() {
         add("stream_table_join", b -> strings(stream(b, "left").join(table(b, "right"), Topologies::pair), "out"));
-        add("stream_table_left_join", b -> strings(stream(b, "left").leftJoin(table(b, "right"), Topologies::pair), "out"));
-        add("stream_versioned_table_join", b -> strings(stream(b, "left").join(versioned(b, "right"), Topologies::pair), "out"));
+        add("stream_table_left_join", b -> strings(
+            stream(b, "left").leftJoin(table(b, "right"), Topologies::pair), "out"));
+        add("stream_versioned_table_join", b -> strings(
+            stream(b, "left").join(versioned(b, "right"), Topologies::pair), "out"));
         add("stream_versioned_table_left_join", b -> strings(
             stream(b, "left").leftJoin(versioned(b, "right"), Topologies::pair), "out"));
     }

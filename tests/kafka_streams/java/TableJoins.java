@@ -15,8 +15,10 @@ import org.apache.kafka.streams.kstream.TableJoined;
 final class TableJoins {
     static void register() {
         add("table_join", b -> strings(table(b, "left").join(table(b, "right"), Topologies::pair).toStream(), "out"));
-        add("table_left_join", b -> strings(table(b, "left").leftJoin(table(b, "right"), Topologies::pair).toStream(), "out"));
-        add("table_outer_join", b -> strings(table(b, "left").outerJoin(table(b, "right"), Topologies::pair).toStream(), "out"));
+        add("table_left_join", b -> strings(
+            table(b, "left").leftJoin(table(b, "right"), Topologies::pair).toStream(), "out"));
+        add("table_outer_join", b -> strings(
+            table(b, "left").outerJoin(table(b, "right"), Topologies::pair).toStream(), "out"));
         add("table_join_stored", b -> strings(
             table(b, "left").join(table(b, "right"), Topologies::pair, stored("store")).toStream(), "out"));
         add("table_left_join_stored", b -> strings(
@@ -24,9 +26,11 @@ final class TableJoins {
         add("table_outer_join_stored", b -> strings(
             table(b, "left").outerJoin(table(b, "right"), Topologies::pair, stored("store")).toStream(), "out"));
         add("table_filter_join", b -> strings(
-            table(b, "left").filter((k, v) -> length(v) % 2 == 0).join(table(b, "right"), Topologies::pair).toStream(), "out"));
+            table(b, "left").filter((k, v) -> length(v) % 2 == 0).join(table(b, "right"), Topologies::pair).toStream(),
+            "out"));
         add("table_join_join", b -> strings(
-            table(b, "left").join(table(b, "right"), Topologies::pair).leftJoin(table(b, "third"), Topologies::pair).toStream(), "out"));
+            table(b, "left").join(table(b, "right"), Topologies::pair).leftJoin(table(b, "third"), Topologies::pair)
+                .toStream(), "out"));
         add("versioned_table_join", b -> strings(
             versioned(b, "left").join(versioned(b, "right"), Topologies::pair).toStream(), "out"));
         add("versioned_table_left_join", b -> strings(
@@ -34,11 +38,11 @@ final class TableJoins {
         add("versioned_table_outer_join", b -> strings(
             versioned(b, "left").outerJoin(versioned(b, "right"), Topologies::pair).toStream(), "out"));
         add("foreign_key_join", b -> strings(
-            table(b, "left").join(table(b, "right"), TableJoins::foreignKey, Topologies::pair, TableJoined.as("fk"), stored("store"))
-                .toStream(), "out"));
+            table(b, "left").join(table(b, "right"), TableJoins::foreignKey, Topologies::pair, TableJoined.as("fk"),
+                stored("store")).toStream(), "out"));
         add("foreign_key_left_join", b -> strings(
-            table(b, "left").leftJoin(table(b, "right"), TableJoins::foreignKey, Topologies::pair, TableJoined.as("fk"), stored("store"))
-                .toStream(), "out"));
+            table(b, "left").leftJoin(table(b, "right"), TableJoins::foreignKey, Topologies::pair, TableJoined.as("fk"),
+                stored("store")).toStream(), "out"));
     }
 
     /** Null for an empty value, and for one that begins with "-". */

@@ -19,8 +19,8 @@ import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.Stores;
 
 /**
- * All topologies by name. Keys and values are strings, counts are big-endian longs. Sources are called "in", or "left" and
- * "right"; sinks are called "out", or "out-something".
+ * All topologies by name. Keys and values are strings, counts are big-endian longs. Sources are called "in", or "left"
+ * and "right"; sinks are called "out", or "out-something".
  */
 final class Topologies {
     static final Map<String, Consumer<StreamsBuilder>> ALL = new TreeMap<>();
@@ -54,7 +54,8 @@ final class Topologies {
     /** A table that keeps what its values were within the last 20 ms. */
     static KTable<String, String> versioned(StreamsBuilder builder, String topic) {
         return builder.table(topic, Consumed.with(STRING, STRING),
-            Materialized.<String, String>as(Stores.persistentVersionedKeyValueStore(topic + "-store", Duration.ofMillis(20)))
+            Materialized.<String, String>as(
+                    Stores.persistentVersionedKeyValueStore(topic + "-store", Duration.ofMillis(20)))
                 .withKeySerde(STRING).withValueSerde(STRING));
     }
 
@@ -71,11 +72,13 @@ final class Topologies {
     }
 
     static Materialized<String, String, KeyValueStore<Bytes, byte[]>> stored(String store) {
-        return Materialized.<String, String, KeyValueStore<Bytes, byte[]>>as(store).withKeySerde(STRING).withValueSerde(STRING);
+        return Materialized.<String, String, KeyValueStore<Bytes, byte[]>>as(store)
+            .withKeySerde(STRING).withValueSerde(STRING);
     }
 
     static Materialized<String, Long, KeyValueStore<Bytes, byte[]>> counted(String store) {
-        return Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as(store).withKeySerde(STRING).withValueSerde(LONG);
+        return Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as(store)
+            .withKeySerde(STRING).withValueSerde(LONG);
     }
 
     /** A value's first character; of a null or empty value "-". */

@@ -27,8 +27,10 @@ import org.apache.kafka.streams.state.BuiltInDslStoreSuppliers;
 import org.apache.kafka.streams.state.SessionStore;
 import org.apache.kafka.streams.state.WindowStore;
 
-/** Aggregates by window. Tumbling: size 10, grace 5. Hopping: size 10, advance 4, grace 5. Sliding: difference 10, grace 5.
- * Sessions: gap 5, grace 5. */
+/**
+ * Aggregates by window. Tumbling: size 10, grace 5. Hopping: size 10, advance 4, grace 5. Sliding: difference 10,
+ * grace 5. Sessions: gap 5, grace 5.
+ */
 final class Windows {
     private static final TimeWindows TUMBLING = TimeWindows.ofSizeAndGrace(ms(10), ms(5));
     private static final TimeWindows NO_GRACE = TimeWindows.ofSizeWithNoGrace(ms(10));
@@ -37,8 +39,8 @@ final class Windows {
     private static final SessionWindows SESSIONS = SessionWindows.ofInactivityGapAndGrace(ms(5), ms(5));
 
     /**
-     * With the retention that they have by default, the windows' size and grace, stores have often forgotten a window by the
-     * time that it should be emitted on close. The stores of sessions in memory, too, but not those on disk.
+     * With the retention that they have by default, the windows' size and grace, stores have often forgotten a window by
+     * the time that it should be emitted on close. The stores of sessions in memory, too, but not those on disk.
      */
     private static final Duration LONG_ENOUGH = Duration.ofHours(1);
 
@@ -51,26 +53,32 @@ final class Windows {
         cogroups();
     }
 
-    /** name_count, name_reduce, name_aggregate; name_suppress: a count until the window closes; name_emit_on_close: the same
-     * by the emit strategy. */
-    private static void timeWindows(String name, Function<StreamsBuilder, TimeWindowedKStream<String, String>> windows) {
+    /**
+     * name_count, name_reduce, name_aggregate; name_suppress: an aggregate until the window closes; name_emit_on_close:
+     * the same by the emit strategy.
+     */
+    private static void timeWindows(
+            String name, Function<StreamsBuilder, TimeWindowedKStream<String, String>> windows) {
         add(name + "_count", b -> times(windows.apply(b).count(window(LONG)), LONG));
         add(name + "_reduce", b -> times(windows.apply(b).reduce(Aggregations::reduced, window(STRING)), STRING));
         add(name + "_aggregate", b -> times(
             windows.apply(b).aggregate(() -> ">", Aggregations::added, window(STRING)), STRING));
         add(name + "_suppress", b -> times(
-            windows.apply(b).aggregate(() -> ">", Aggregations::added, window(STRING)).suppress(untilClosed()), STRING));
+            windows.apply(b).aggregate(() -> ">", Aggregations::added, window(STRING)).suppress(untilClosed()),
+            STRING));
         add(name + "_emit_on_close", b -> times(windows.apply(b).emitStrategy(EmitStrategy.onWindowClose())
             .aggregate(() -> ">", Aggregations::added, window(STRING).withRetention(LONG_ENOUGH)), STRING));
     }
 
-    private static void sessions(String name, Function<StreamsBuilder, SessionWindowedKStream<String, String>> windows) {
+    private static void sessions(
+            String name, Function<StreamsBuilder, SessionWindowedKStream<String, String>> windows) {
         add(name + "_count", b -> sessions(windows.apply(b).count(session(LONG)), LONG));
         add(name + "_reduce", b -> sessions(windows.apply(b).reduce(Aggregations::reduced, session(STRING)), STRING));
         add(name + "_aggregate", b -> sessions(aggregated(windows.apply(b)), STRING));
         add(name + "_suppress", b -> sessions(aggregated(windows.apply(b)).suppress(untilClosed()), STRING));
         add(name + "_emit_on_close", b -> sessions(windows.apply(b).emitStrategy(EmitStrategy.onWindowClose())
-            .aggregate(() -> ">", Aggregations::added, Aggregations::merged, session(STRING).withStoreType(BuiltInDslStoreSuppliers.ROCKS_DB)), STRING));
+            .aggregate(() -> ">", Aggregations::added, Aggregations::merged,
+                session(STRING).withStoreType(BuiltInDslStoreSuppliers.ROCKS_DB)), STRING));
     }
 
     private static void cogroups() {
@@ -94,11 +102,13 @@ final class Windows {
     }
 
     private static <V> Materialized<String, V, WindowStore<Bytes, byte[]>> window(Serde<V> serde) {
-        return Materialized.<String, V, WindowStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde);
+        return Materialized.<String, V, WindowStore<Bytes, byte[]>>as("store")
+            .withKeySerde(STRING).withValueSerde(serde);
     }
 
     private static <V> Materialized<String, V, SessionStore<Bytes, byte[]>> session(Serde<V> serde) {
-        return Materialized.<String, V, SessionStore<Bytes, byte[]>>as("store").withKeySerde(STRING).withValueSerde(serde);
+        return Materialized.<String, V, SessionStore<Bytes, byte[]>>as("store")
+            .withKeySerde(STRING).withValueSerde(serde);
     }
 
     private static <V> void times(KTable<Windowed<String>, V> table, Serde<V> serde) {

@@ -1,5 +1,7 @@
 //! Operators on one table.
 
+use std::time::Duration;
+
 use millstream::prelude::*;
 
 use super::aggregations::{added, reduced, start};
@@ -33,7 +35,17 @@ pub(crate) const TWINS: &[Twin] = &[
         write(&aggregated(&by_first(&last)));
     }),
     ("stream_to_table", |b| write(&stream(b, "in").to_table(strings("store")))),
+    ("table_suppress", |b| write(&suppressed(b, Bound::unbounded()))),
+    ("table_suppress_two", |b| write(&suppressed(b, Bound::records(2).emit_early()))),
+    ("table_suppress_group_by_aggregate", |b| {
+        write(&aggregated(&by_first(&suppressed(b, Bound::unbounded()))));
+    }),
 ];
+
+fn suppressed(b: &TopologyBuilder, bound: Bound) -> Table<Key, String> {
+    let limit = Suppressed::until_time_limit(Duration::from_millis(10), bound);
+    table(b, "in").suppress(limit, strings("buffer"))
+}
 
 fn write(table: &Table<Key, String>) {
     table.to_stream().to(&texts("out"));
