@@ -71,6 +71,11 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     Difference {
         title: "A result that waited has no headers",
         scripts: &[
+            "hopping_emit_on_close/headers that close",
+            "session_emit_on_close/headers that close",
+            "sliding_emit_on_close/headers that close",
+            "tumbling_emit_on_close/headers that close",
+            "tumbling_no_grace_emit_on_close/headers that close",
             "stream_left_join/headers",
             "stream_outer_join/headers",
             "stream_uneven_left_join/headers",

@@ -30,7 +30,8 @@ pub mod prelude {
     pub use crate::calls::{AsyncOptions, CallOrder, Retry};
     pub use crate::dsl::{
         Bound, Change, CogroupedStream, Emit, GlobalTable, GroupedStream, GroupedTable, JoinStores, PartialAggregates,
-        PartialGroupedStream, Stream, Suppressed, Table, TopologyBuilder, WindowedJoin, WindowedStream,
+        PartialGroupedStream, Stream, Suppressed, Table, TopologyBuilder, WindowedCogroupedStream, WindowedJoin,
+        WindowedStream,
     };
     pub use crate::processor::{
         ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType, TimerProcessor,

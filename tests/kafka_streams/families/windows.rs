@@ -19,6 +19,7 @@ const SCRIPTS: Scripts = &[
     ("closing one by one", "a=a@0, b=b@1, c=c@2, a=d@11, b=e@12, c=f@13, a=g@15, a=h@16, a=i@25, a=j@26, a=k@40"),
     ("from the middle of a window", "a=x@33, a=y@31, a=z@39, a=w@44, a=v@29"),
     ("headers", "a=x@5#trace=1, a=y@3#trace=2, a=z@9, a=w@80"),
+    ("headers that close", "a=x@5#trace=1, b=y@80#trace=2"),
     ("null key moves time", "a=x@1, null=y@20, a=z@2, b=w@3"),
 ];
 
@@ -38,6 +39,7 @@ const SESSIONS: Scripts = &[
     ("late but joining", "a=x@1, a=y@5, b=x@12, a=z@0, b=y@16, a=w@8, a=v@9, b=z@60"),
     ("three become one", "a=x@1, a=y@10, a=z@20, a=w@15, a=v@6, b=x@80"),
     ("headers", "a=x@5#trace=1, a=y@3#trace=2, a=z@9, a=w@80"),
+    ("headers that close", "a=x@5#trace=1, b=y@80#trace=2"),
     ("null key moves time", "a=x@1, null=y@40, a=z@2, b=w@3"),
 ];
 

@@ -1,21 +1,21 @@
 use std::hash::Hash;
 use std::rc::Rc;
 
-use super::{Change, GroupedStream, Table};
-use crate::processor::{Context, Tee};
-use crate::record::Record;
+use super::fold::{AnyFold, Fold, RowFold, fold_all};
+use super::late::Late;
+use super::{Change, Emit, GroupedStream, Stream, Table};
 use crate::state::{Connect, KeyValueStore, Store};
 use crate::topology::{NodeId, NodeKind, TopologyBuilder};
 
 /// Grouped streams of different values that are aggregated together, each by an aggregator of its own.
 pub struct CogroupedStream<K, A> {
-    builder: TopologyBuilder,
+    pub(super) builder: TopologyBuilder,
     parents: Vec<NodeId>,
-    /// For each stream, what has it aggregated into a store, its changes going to a node's children.
+    /// For each stream, what has its values folded, from the initial aggregate on.
     attach: Vec<Attach<K, A>>,
 }
 
-type Attach<K, A> = Box<dyn FnOnce(KeyValueStore<K, A>, Rc<dyn Fn() -> A>, Tee<K, Change<A>>)>;
+type Attach<K, A> = Box<dyn FnOnce(AnyFold<K, A>, NodeId, Rc<dyn Fn() -> A>)>;
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
     /// Begins an aggregate of several grouped streams, with this one's aggregator.
@@ -59,31 +59,48 @@ impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> CogroupedStream<K, A> {
     ) -> Self {
         let source = grouped.stream.children.clone();
         self.parents.push(grouped.stream.node);
-        self.attach.push(Box::new(move |rows, init, children| {
-            source.add(move |context: &mut Context<'_>, record| {
-                let Record { key, value, timestamp, headers } = record;
-                let (change, timestamp) = rows.update(&key, |aggregate, time| {
-                    *time = if aggregate.is_some() { timestamp.max(*time) } else { timestamp };
-                    let old = if children.wants_old() { aggregate.clone() } else { None };
-                    aggregator(&key, value, aggregate.get_or_insert_with(|| init()));
-                    (Change { old, new: aggregate.clone() }, *time)
-                });
-                children.push(context, Record { key, value: change, timestamp, headers })
-            });
+        self.attach.push(Box::new(move |fold, node, init| {
+            let step = move |key: &K, value, aggregate: &mut Option<A>| {
+                aggregator(key, value, aggregate.get_or_insert_with(|| init()));
+            };
+            let late = Late::of(node);
+            match fold {
+                AnyFold::Rows(fold) => fold_all(&source, fold, late, step),
+                AnyFold::Time(fold) => fold_all(&source, fold, late, step),
+                AnyFold::Sliding(fold) => fold_all(&source, fold, late, step),
+                AnyFold::Session(fold) => fold_all(&source, fold, late, step),
+            }
         }));
         self
     }
 
     /// The aggregate of each key, begun with `init()`, as a table.
     pub fn aggregate(self, store: Store<K, A>, init: impl Fn() -> A + 'static) -> Table<K, A> {
-        let node = self.builder.graph.borrow_mut().node(NodeKind::Processor("cogroup"), &self.parents);
         let store = self.builder.store(store);
-        self.builder.graph.borrow_mut().connect(store.store_id(), node);
-        let init: Rc<dyn Fn() -> A> = Rc::new(init);
-        let children: Tee<K, Change<A>> = Tee::default();
+        let changes = self.changes("cogroup");
+        self.builder.graph.borrow_mut().connect(store.store_id(), changes.node);
+        let fold = RowFold::new(store.clone(), Emit::OnUpdate, changes.children.clone());
+        self.fold(fold, &changes, Rc::new(init), Some(store))
+    }
+
+    /// Adds the node of all streams, and gives what it pushes.
+    pub(super) fn changes<L: Clone + 'static>(&self, operator: &'static str) -> Stream<L, Change<A>> {
+        let node = self.builder.graph.borrow_mut().node(NodeKind::Processor(operator), &self.parents);
+        Stream::new(&self.builder, node, false)
+    }
+
+    /// Has the values of all streams folded.
+    pub(super) fn fold<L: Hash + Eq + Clone + 'static>(
+        self,
+        fold: Rc<impl Fold<K, A>>,
+        changes: &Stream<L, Change<A>>,
+        init: Rc<dyn Fn() -> A>,
+        store: Option<KeyValueStore<L, A>>,
+    ) -> Table<L, A> {
+        let fold = fold.any();
         for attach in self.attach {
-            attach(store.clone(), init.clone(), children.clone());
+            attach(fold.clone(), changes.node, init.clone());
         }
-        Table::new(&self.builder, node, children, Some(store))
+        Table::new(&self.builder, changes.node, changes.children.clone(), store)
     }
 }

@@ -1,11 +1,13 @@
 use std::hash::Hash;
 
 use super::emit::on_commit;
+use super::fold::{RowFold, fold_all};
+use super::late::Late;
 use super::{Change, Emit, Stream, Table};
 use crate::processor::Tee;
-use crate::record::Record;
 use crate::state::{Connect, Store};
 use crate::topic::Topic;
+use crate::topology::NodeKind;
 
 /// A stream whose records of one key are together in one partition, ready to be aggregated.
 pub struct GroupedStream<K, V> {
@@ -180,18 +182,11 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
     ) -> Table<K, A> {
         let builder = &self.stream.builder;
         let store = builder.store(store);
-        let (rows, emit) = (store.clone(), self.emit);
-        let changes = self.stream.then(operator, false, move |context, record, children: &Tee<K, Change<A>>| {
-            let Record { key, value, timestamp, headers } = record;
-            let (change, timestamp) = rows.update(&key, |aggregate, time| {
-                let old = if emit.on_update() { aggregate.clone() } else { None };
-                step(&key, value, aggregate);
-                *time = timestamp.max(*time);
-                (emit.on_update().then(|| Change { old, new: aggregate.clone() }), *time)
-            });
-            let Some(change) = change else { return Ok(()) };
-            children.push(context, Record { key, value: change, timestamp, headers })
-        });
+        let emit = self.emit;
+        let node = builder.graph.borrow_mut().node(NodeKind::Processor(operator), &[self.stream.node]);
+        let changes: Stream<K, Change<A>> = Stream::new(builder, node, self.stream.key_changed);
+        let fold = RowFold::new(store.clone(), emit, changes.children.clone());
+        fold_all(&self.stream.children, fold, Late::of(node), step);
         builder.graph.borrow_mut().connect(store.store_id(), changes.node);
         match emit {
             Emit::OnUpdate => {}

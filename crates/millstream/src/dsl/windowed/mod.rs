@@ -1,5 +1,6 @@
 //! Aggregations of windows, each kind of windows in its file.
 
+mod cogroup;
 mod session;
 mod sliding;
 mod time;
@@ -7,30 +8,59 @@ mod time;
 use std::hash::Hash;
 use std::rc::Rc;
 
+use super::fold::{Fold, fold_all};
 use super::late::Late;
 use super::{Change, Emit, GroupedStream, Stream, Table};
 use crate::processor::{Context, ProcessError, Tee};
 use crate::record::{Headers, Record, Timestamp};
 use crate::state::Store;
+use crate::topology::NodeKind;
 use crate::window::{SessionWindows, SlidingWindows, TimeWindows, Window, Windowed};
+
+pub use cogroup::WindowedCogroupedStream;
+pub(super) use session::SessionFold;
+pub(super) use sliding::SlidingFold;
+pub(super) use time::TimeFold;
 
 /// Windows that records of a key are grouped by: [`TimeWindows`], [`SlidingWindows`] or [`SessionWindows`].
 pub trait Windows: Copy + Sealed + 'static {
-    /// Adds the operator: folds the values of each key and window, from `init` on, by `step`; `merge` makes one of what
-    /// was folded apart.
+    /// What folds the values of each key and window.
     #[doc(hidden)]
-    fn fold<K, V, A>(
-        on: &WindowedStream<K, V, Self>,
-        operator: &'static str,
+    type Fold<K: Hash + Eq + Clone + 'static, A: Clone + 'static>: Fold<K, A>;
+
+    /// Adds that and its store to the node of `changes`, to which it pushes.
+    #[doc(hidden)]
+    fn open<K, A>(
+        self,
+        changes: &Stream<Windowed<K>, Change<A>>,
         store: Store<K, A>,
-        init: impl Fn() -> Option<A> + 'static,
-        step: impl Fn(&K, V, &mut Option<A>) + 'static,
-        merge: impl Fn(&K, &mut A, A) + 'static,
-    ) -> Table<Windowed<K>, A>
+        emit: Emit,
+        merging: Merging<K, A>,
+    ) -> Self::Fold<K, A>
     where
         K: Hash + Eq + Clone + 'static,
-        V: Clone + 'static,
         A: Clone + 'static;
+}
+
+/// What makes one of what was folded apart; used for sessions.
+pub struct Merging<K, A> {
+    /// What each record's own session begins with.
+    init: Box<dyn Fn() -> Option<A>>,
+    merge: Box<Merge<K, A>>,
+}
+
+/// Adds to the first aggregate the second.
+type Merge<K, A> = dyn Fn(&K, &mut A, A);
+
+impl<K, A> Merging<K, A> {
+    fn new(init: impl Fn() -> Option<A> + 'static, merge: impl Fn(&K, &mut A, A) + 'static) -> Self {
+        Merging { init: Box::new(init), merge: Box::new(merge) }
+    }
+
+    /// For windows that are never merged.
+    fn never() -> Self {
+        Merging::new(|| None, |_, _, _| ())
+    }
 }
 
 /// Windows that are never merged: [`TimeWindows`] and [`SlidingWindows`].
@@ -135,7 +165,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: Windows> WindowedStr
     /// Counts the records of each key and window. See [`GroupedStream::windowed_by`] for an example.
     pub fn count(&self, store: Store<K, i64>) -> Table<Windowed<K>, i64> {
         let step = |_: &K, _, count: &mut Option<i64>| *count.get_or_insert(0) += 1;
-        W::fold(self, "windowed-count", store, || None, step, |_, count, more| *count += more)
+        self.fold("windowed-count", store, Merging::new(|| None, |_, count, more| *count += more), step)
     }
 
     /// Combines the values of each key and window: `reducer(so far, next)`; the first value is taken as it is.
@@ -165,7 +195,23 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: Windows> WindowedStr
                 None => value,
             });
         };
-        W::fold(self, "windowed-reduce", store, || None, step, move |_, before, value| *before = merge(before, value))
+        let merging = Merging::new(|| None, move |_: &K, before: &mut V, value| *before = merge(before, value));
+        self.fold("windowed-reduce", store, merging, step)
+    }
+
+    fn fold<A: Clone + 'static>(
+        &self,
+        operator: &'static str,
+        store: Store<K, A>,
+        merging: Merging<K, A>,
+        step: impl Fn(&K, V, &mut Option<A>) + 'static,
+    ) -> Table<Windowed<K>, A> {
+        let builder = &self.stream.builder;
+        let node = builder.graph.borrow_mut().node(NodeKind::Processor(operator), &[self.stream.node]);
+        let changes = Stream::new(builder, node, self.stream.key_changed);
+        let fold = Rc::new(self.windows.open(&changes, store, self.emit, merging));
+        fold_all(&self.stream.children, fold, self.late.clone(), step);
+        Table::new(builder, node, changes.children, None)
     }
 }
 
@@ -202,7 +248,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: AlignedWindows> Wind
         let step = move |key: &K, value, aggregate: &mut Option<A>| {
             aggregator(key, value, aggregate.get_or_insert_with(&init));
         };
-        W::fold(self, "windowed-aggregate", store, || None, step, |_, _, _| ())
+        self.fold("windowed-aggregate", store, Merging::never(), step)
     }
 }
 

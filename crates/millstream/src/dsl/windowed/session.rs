@@ -1,9 +1,12 @@
+use std::cell::RefCell;
 use std::hash::Hash;
+use std::rc::Rc;
 
 use super::super::emit::{on_close, on_commit};
-use super::super::{Change, Emit, Table};
-use super::{Update, WindowedStream, Windows, push_updates};
-use crate::processor::Tee;
+use super::super::fold::{AnyFold, Fold};
+use super::super::{Change, Emit, Stream, Table};
+use super::{Merging, Update, WindowedStream, Windows, push_updates};
+use crate::processor::{Context, ProcessError, Tee};
 use crate::record::{Headers, Record};
 use crate::state::{Connect, SessionStore, SpanKeys, SpanRows, Store};
 use crate::topology::WindowTimes;
@@ -48,26 +51,37 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> WindowedStream<K, V, Se
                 aggregator(key, value, aggregate);
             }
         };
-        SessionWindows::fold(self, "windowed-aggregate", store, move || Some(init()), step, merger)
+        self.fold("windowed-aggregate", store, Merging::new(move || Some(init()), merger), step)
     }
 }
 
+/// Folds the values of each key and session.
+pub struct SessionFold<K, A> {
+    windows: SessionWindows,
+    rows: Rc<SpanRows<K, A>>,
+    merging: Merging<K, A>,
+    emit: Emit,
+    children: Tee<Windowed<K>, Change<A>>,
+    /// Empty between records.
+    updates: RefCell<Vec<Update<A>>>,
+}
+
 impl Windows for SessionWindows {
-    fn fold<K, V, A>(
-        on: &WindowedStream<K, V, Self>,
-        operator: &'static str,
+    type Fold<K: Hash + Eq + Clone + 'static, A: Clone + 'static> = SessionFold<K, A>;
+
+    fn open<K, A>(
+        self,
+        changes: &Stream<Windowed<K>, Change<A>>,
         store: Store<K, A>,
-        init: impl Fn() -> Option<A> + 'static,
-        step: impl Fn(&K, V, &mut Option<A>) + 'static,
-        merge: impl Fn(&K, &mut A, A) + 'static,
-    ) -> Table<Windowed<K>, A>
+        emit: Emit,
+        merging: Merging<K, A>,
+    ) -> SessionFold<K, A>
     where
         K: Hash + Eq + Clone + 'static,
-        V: Clone + 'static,
         A: Clone + 'static,
     {
-        let (builder, windows, late, emit) = (&on.stream.builder, on.windows, on.late.clone(), on.emit);
-        let grace_ms = windows.gap_ms().saturating_add(windows.grace_ms());
+        let (builder, node, children) = (&changes.builder, changes.node, &changes.children);
+        let grace_ms = self.gap_ms().saturating_add(self.grace_ms());
         // A closed session is not seen any more: nothing can be merged into it.
         let closes_ms = grace_ms.saturating_add(1);
         let mut graph = builder.graph.borrow_mut();
@@ -75,79 +89,81 @@ impl Windows for SessionWindows {
         let (id, clock) = (graph.store(&store.name), graph.clock.clone());
         let store = SessionStore::of(id, SpanRows::new(store, SpanKeys::Sessions, closes_ms, grace_ms, clock));
         graph.set_store(id, store.erased());
+        graph.connect(store.store_id(), node);
+        // A session's results have its end as their time: none is before it.
+        graph.makes_windows(node, WindowTimes { span_ms: 0, grace_ms });
+        graph.uses_time(node, if emit == Emit::OnWindowClose { closes_ms } else { 0 });
         drop(graph);
         let rows = store.rows.clone();
-        let scratch = std::cell::RefCell::new(Vec::new());
-        let changes =
-            on.stream.then(operator, false, move |context, record, children: &Tee<Windowed<K>, Change<A>>| {
-                let Record { key, value, timestamp: time, headers } = record;
-                let (mut value, gap_ms, stream_time) = (Some(value), windows.gap_ms(), context.stream_time());
-                let from = time.saturating_sub(gap_ms).max(rows.live_from());
-                let mut updates: Vec<Update<A>> = scratch.take();
-                let on_update = emit.on_update();
-                rows.change(&key, |spans| {
-                    let first = spans.first_to(from);
-                    let latest_start = time.saturating_add(gap_ms);
-                    let near = spans.list()[first..].iter().take_while(|span| span.window.start <= latest_start);
-                    let (mut session, mut count) = (Window { start: time, end: time }, 0);
-                    for span in near {
-                        let Window { start, end } = span.window;
-                        session = Window { start: session.start.min(start), end: session.end.max(end) };
-                        count += 1;
-                    }
-                    if windows.is_closed(session, stream_time) {
-                        return;
-                    }
-                    let Some(value) = value.take() else { return };
-                    // Another record of the very time, in a session of its own: that one goes on, nothing is merged.
-                    let goes_on = session.start == session.end;
-                    let (mut aggregate, mut old) = (init(), None);
-                    for span in spans.drain(first..first + count) {
-                        let (window, timestamp) = (span.window, span.window.end);
-                        if on_update && goes_on {
-                            old = span.value.clone();
-                        } else if on_update {
-                            updates.push(Update { window, old: span.value.clone(), new: None, timestamp });
-                        }
-                        match (&mut aggregate, span.value) {
-                            (Some(aggregate), Some(value)) => merge(&key, aggregate, value),
-                            (none, value) => *none = value,
-                        }
-                    }
-                    step(&key, value, &mut aggregate);
-                    if on_update {
-                        updates.push(Update { window: session, old, new: aggregate.clone(), timestamp: session.end });
-                    }
-                    spans.put(session, aggregate, session.end);
-                });
-                let pushed = push_updates(context, &key, &Headers::default(), &mut updates, children);
-                scratch.replace(updates);
-                match value {
-                    Some(value) => late.push(context, Record { key, value, timestamp: time, headers }),
-                    None => pushed,
-                }
-            });
-        let mut graph = builder.graph.borrow_mut();
-        graph.connect(store.store_id(), changes.node);
-        // A session's results have its end as their time: none is before it.
-        graph.makes_windows(changes.node, WindowTimes { span_ms: 0, grace_ms });
-        graph.uses_time(changes.node, if emit == Emit::OnWindowClose { closes_ms } else { 0 });
-        drop(graph);
         match emit {
             Emit::OnUpdate => {}
-            Emit::OnCommit => on_commit(builder, changes.node, &changes.children, move || store.rows.changed()),
+            Emit::OnCommit => on_commit(builder, node, children, move || store.rows.changed()),
             Emit::OnWindowClose => {
                 store.rows.hand_out(closes_ms);
                 let due = store.clone();
-                on_close(
-                    builder,
-                    changes.node,
-                    &changes.children,
-                    move || due.rows.next_close(),
-                    move |time| store.rows.take_closed(time),
-                );
+                let next = move || due.rows.next_close();
+                on_close(builder, node, children, next, move |time| store.rows.take_closed(time));
             }
         }
-        Table::new(builder, changes.node, changes.children, None)
+        SessionFold { windows: self, rows, merging, emit, children: children.clone(), updates: RefCell::default() }
+    }
+}
+
+impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> Fold<K, A> for SessionFold<K, A> {
+    fn add<V: Clone>(
+        &self,
+        context: &mut Context<'_>,
+        record: Record<K, V>,
+        step: &impl Fn(&K, V, &mut Option<A>),
+    ) -> Result<Option<Record<K, V>>, ProcessError> {
+        let Record { key, value, timestamp: time, headers } = record;
+        let (windows, rows, Merging { init, merge }) = (self.windows, &self.rows, &self.merging);
+        let (mut value, gap_ms, stream_time) = (Some(value), windows.gap_ms(), context.stream_time());
+        let from = time.saturating_sub(gap_ms).max(rows.live_from());
+        let mut updates: Vec<Update<A>> = self.updates.take();
+        let on_update = self.emit.on_update();
+        rows.change(&key, |spans| {
+            let first = spans.first_to(from);
+            let latest_start = time.saturating_add(gap_ms);
+            let near = spans.list()[first..].iter().take_while(|span| span.window.start <= latest_start);
+            let (mut session, mut count) = (Window { start: time, end: time }, 0);
+            for span in near {
+                let Window { start, end } = span.window;
+                session = Window { start: session.start.min(start), end: session.end.max(end) };
+                count += 1;
+            }
+            if windows.is_closed(session, stream_time) {
+                return;
+            }
+            let Some(value) = value.take() else { return };
+            // Another record of the very time, in a session of its own: that one goes on, nothing is merged.
+            let goes_on = session.start == session.end;
+            let (mut aggregate, mut old) = (init(), None);
+            for span in spans.drain(first..first + count) {
+                let (window, timestamp) = (span.window, span.window.end);
+                if on_update && goes_on {
+                    old = span.value.clone();
+                } else if on_update {
+                    updates.push(Update { window, old: span.value.clone(), new: None, timestamp });
+                }
+                match (&mut aggregate, span.value) {
+                    (Some(aggregate), Some(value)) => merge(&key, aggregate, value),
+                    (none, value) => *none = value,
+                }
+            }
+            step(&key, value, &mut aggregate);
+            if on_update {
+                updates.push(Update { window: session, old, new: aggregate.clone(), timestamp: session.end });
+            }
+            spans.put(session, aggregate, session.end);
+        });
+        let pushed = push_updates(context, &key, &Headers::default(), &mut updates, &self.children);
+        self.updates.replace(updates);
+        pushed?;
+        Ok(value.map(|value| Record { key, value, timestamp: time, headers }))
+    }
+
+    fn any(self: Rc<Self>) -> AnyFold<K, A> {
+        AnyFold::Session(self)
     }
 }

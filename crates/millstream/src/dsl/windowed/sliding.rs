@@ -1,90 +1,101 @@
+use std::cell::RefCell;
 use std::hash::Hash;
 use std::rc::Rc;
 
 use super::super::emit::{on_close, on_commit};
-use super::super::{Change, Emit, Table};
-use super::{Update, WindowedStream, Windows, push_updates};
-use crate::processor::{ProcessError, Tee};
-use crate::record::Timestamp;
+use super::super::fold::{AnyFold, Fold};
+use super::super::{Change, Emit, Stream};
+use super::{Merging, Update, Windows, push_updates};
+use crate::processor::{Context, ProcessError, Tee};
+use crate::record::{Record, Timestamp};
 use crate::state::{SpanKeys, SpanRows, Spans, Store};
 use crate::topology::WindowTimes;
 use crate::window::{SlidingWindows, Windowed};
 
+/// Folds the values of each key and sliding window.
+pub struct SlidingFold<K, A> {
+    windows: SlidingWindows,
+    rows: Rc<SpanRows<K, A>>,
+    emit: Emit,
+    children: Tee<Windowed<K>, Change<A>>,
+    /// Empty between records.
+    updates: RefCell<Vec<Update<A>>>,
+}
+
 impl Windows for SlidingWindows {
-    fn fold<K, V, A>(
-        on: &WindowedStream<K, V, Self>,
-        operator: &'static str,
+    type Fold<K: Hash + Eq + Clone + 'static, A: Clone + 'static> = SlidingFold<K, A>;
+
+    fn open<K, A>(
+        self,
+        changes: &Stream<Windowed<K>, Change<A>>,
         store: Store<K, A>,
-        _init: impl Fn() -> Option<A> + 'static,
-        step: impl Fn(&K, V, &mut Option<A>) + 'static,
-        _merge: impl Fn(&K, &mut A, A) + 'static,
-    ) -> Table<Windowed<K>, A>
+        emit: Emit,
+        _merging: Merging<K, A>,
+    ) -> SlidingFold<K, A>
     where
         K: Hash + Eq + Clone + 'static,
-        V: Clone + 'static,
         A: Clone + 'static,
     {
-        let (builder, windows, late, emit) = (&on.stream.builder, on.windows, on.late.clone(), on.emit);
-        let difference_ms = windows.time_difference_ms();
-        let closes_ms = windows.grace_ms().saturating_add(1);
+        let (builder, node, children) = (&changes.builder, changes.node, &changes.children);
+        let (span_ms, grace_ms) = (self.time_difference_ms(), self.grace_ms());
+        let closes_ms = grace_ms.saturating_add(1);
         // A record that is not late may need what closed windows hold, up to one that begins twice the difference before it.
-        let retention_ms = closes_ms.saturating_add(difference_ms).saturating_add(1);
-        let behind_ms = difference_ms.saturating_mul(2).saturating_add(windows.grace_ms());
+        let retention_ms = closes_ms.saturating_add(span_ms).saturating_add(1);
+        let behind_ms = span_ms.saturating_mul(2).saturating_add(grace_ms);
         let mut graph = builder.graph.borrow_mut();
         graph.refuse_time_to_live(&store, super::LIVES_UNTIL_CLOSED);
         let (id, clock) = (graph.store(&store.name), graph.clock.clone());
-        let store = Rc::new(SpanRows::new(store, SpanKeys::Windows(difference_ms), retention_ms, behind_ms, clock));
+        let store = Rc::new(SpanRows::new(store, SpanKeys::Windows(span_ms), retention_ms, behind_ms, clock));
         graph.set_store(id, store.clone());
+        graph.connect(id, node);
+        graph.makes_windows(node, WindowTimes { span_ms, grace_ms });
+        let holds_ms = span_ms.saturating_add(closes_ms);
+        graph.uses_time(node, if emit == Emit::OnWindowClose { holds_ms } else { 0 });
         drop(graph);
         let rows = store.clone();
-        let scratch = std::cell::RefCell::new(Vec::new());
-        let changes =
-            on.stream.then(operator, false, move |context, record, children: &Tee<Windowed<K>, Change<A>>| {
-                if record.timestamp < 0 {
-                    let time = record.timestamp;
-                    return Err(ProcessError::new(format!(
-                        "sliding windows begin at 0; found the timestamp {time} ms"
-                    )));
-                }
-                let close_time = context.stream_time().saturating_sub(windows.grace_ms());
-                if record.timestamp.saturating_add(difference_ms) < close_time {
-                    return late.push(context, record);
-                }
-                let mut updates = scratch.take();
-                let (live_from, on_update) = (rows.live_from(), emit.on_update());
-                let taken = rows.change(&record.key, |spans| {
-                    let step = |aggregate: &mut Option<A>| step(&record.key, record.value.clone(), aggregate);
-                    let time = record.timestamp;
-                    Slide { spans, windows, time, close_time, on_update, updates: &mut updates, step, taken: false }
-                        .run(live_from)
-                });
-                let pushed = push_updates(context, &record.key, &record.headers, &mut updates, children);
-                scratch.replace(updates);
-                pushed?;
-                if taken { Ok(()) } else { late.push(context, record) }
-            });
-        let mut graph = builder.graph.borrow_mut();
-        graph.connect(id, changes.node);
-        graph.makes_windows(changes.node, WindowTimes { span_ms: difference_ms, grace_ms: windows.grace_ms() });
-        let holds_ms = difference_ms.saturating_add(closes_ms);
-        graph.uses_time(changes.node, if emit == Emit::OnWindowClose { holds_ms } else { 0 });
-        drop(graph);
         match emit {
             Emit::OnUpdate => {}
-            Emit::OnCommit => on_commit(builder, changes.node, &changes.children, move || store.changed()),
+            Emit::OnCommit => on_commit(builder, node, children, move || store.changed()),
             Emit::OnWindowClose => {
                 store.hand_out(closes_ms);
                 let due = store.clone();
-                on_close(
-                    builder,
-                    changes.node,
-                    &changes.children,
-                    move || due.next_close(),
-                    move |time| store.take_closed(time),
-                );
+                on_close(builder, node, children, move || due.next_close(), move |time| store.take_closed(time));
             }
         }
-        Table::new(builder, changes.node, changes.children, None)
+        SlidingFold { windows: self, rows, emit, children: children.clone(), updates: RefCell::default() }
+    }
+}
+
+impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> Fold<K, A> for SlidingFold<K, A> {
+    fn add<V: Clone>(
+        &self,
+        context: &mut Context<'_>,
+        record: Record<K, V>,
+        step: &impl Fn(&K, V, &mut Option<A>),
+    ) -> Result<Option<Record<K, V>>, ProcessError> {
+        let (time, windows) = (record.timestamp, self.windows);
+        if time < 0 {
+            return Err(ProcessError::new(format!("sliding windows begin at 0; found the timestamp {time} ms")));
+        }
+        let close_time = context.stream_time().saturating_sub(windows.grace_ms());
+        if time.saturating_add(windows.time_difference_ms()) < close_time {
+            return Ok(Some(record));
+        }
+        let mut updates = self.updates.take();
+        let (live_from, on_update) = (self.rows.live_from(), self.emit.on_update());
+        let taken = self.rows.change(&record.key, |spans| {
+            let step = |aggregate: &mut Option<A>| step(&record.key, record.value.clone(), aggregate);
+            Slide { spans, windows, time, close_time, on_update, updates: &mut updates, step, taken: false }
+                .run(live_from)
+        });
+        let pushed = push_updates(context, &record.key, &record.headers, &mut updates, &self.children);
+        self.updates.replace(updates);
+        pushed?;
+        Ok((!taken).then_some(record))
+    }
+
+    fn any(self: Rc<Self>) -> AnyFold<K, A> {
+        AnyFold::Sliding(self)
     }
 }
 
