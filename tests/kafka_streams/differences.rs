@@ -126,4 +126,4 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
 ];
 
 /// Topologies that wait for their twin.
-pub(crate) const PENDING: &[&str] = &["stream_to_table"];
+pub(crate) const PENDING: &[&str] = &[];

@@ -54,7 +54,12 @@ impl MemoryBroker {
 
     /// Refuses the next `commits` commits of transactions, as a broker does that asks for an abort.
     pub fn refuse_commits(&self, commits: u32) {
-        self.cluster.with(|cluster| cluster.refused_commits = commits);
+        self.refuse_commits_after(0, commits);
+    }
+
+    /// As [`MemoryBroker::refuse_commits`], once so many commits have gone through.
+    pub fn refuse_commits_after(&self, passed: u32, commits: u32) {
+        self.cluster.with(|cluster| (cluster.passed_commits, cluster.refused_commits) = (passed, commits));
     }
 
     /// How many commits are still to be refused.

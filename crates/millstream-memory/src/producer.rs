@@ -115,7 +115,9 @@ impl Producer for MemoryProducer {
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), BrokerError> {
         let MemoryProducer { cluster, transactional, group, .. } = self;
         cluster.with(|cluster| {
-            if transactional.is_some() && cluster.refused_commits > 0 {
+            if transactional.is_some() && cluster.passed_commits > 0 {
+                cluster.passed_commits -= 1;
+            } else if transactional.is_some() && cluster.refused_commits > 0 {
                 cluster.refused_commits -= 1;
                 return Err(BrokerError::new(ErrorKind::Abort, "this commit is refused"));
             }

@@ -213,7 +213,13 @@ impl TopologyTestDriver {
     /// assert_eq!(driver.aborts(), 1);
     /// ```
     pub fn refuse_next_commit(&mut self) {
-        self.cluster.refuse_commits(1);
+        self.refuse_commit(1);
+    }
+
+    /// As [`TopologyTestDriver::refuse_next_commit`], for a later commit: what is behind a repartition topic is part of the
+    /// second one at the earliest, as it reads what was committed.
+    pub fn refuse_commit(&mut self, number: u32) {
+        self.cluster.refuse_commits_after(number.saturating_sub(1), 1);
     }
 
     /// How often the topology went back to its last commit since it was started.

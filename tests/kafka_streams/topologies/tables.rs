@@ -5,7 +5,7 @@ use std::time::Duration;
 use millstream::prelude::*;
 
 use super::aggregations::{added, reduced, start};
-use super::{Key, Twin, complete, counts, first, length, numbers, strings, table, texts};
+use super::{Key, Twin, complete, counts, first, length, numbers, stream, strings, table, texts};
 
 pub(crate) const TWINS: &[Twin] = &[
     ("table_to_stream", |b| write(&table(b, "in"))),
@@ -34,6 +34,7 @@ pub(crate) const TWINS: &[Twin] = &[
         let last = complete(b, "in").group_by_key().reduce(strings("last"), |_, next| next);
         write(&aggregated(&by_first(&last)));
     }),
+    ("stream_to_table", |b| write(&stream(b, "in").to_table(strings("store")))),
     ("table_suppress", |b| write(&suppressed(b, Bound::unbounded()))),
     ("table_suppress_two", |b| write(&suppressed(b, Bound::records(2).emit_early()))),
     ("table_suppress_group_by_aggregate", |b| {

@@ -31,7 +31,9 @@ pub(crate) struct Cluster {
     pub(crate) transactions: Transactions,
     cleaned_at: Timestamp,
     next_id: u64,
-    /// How many commits of transactions are refused from now on.
+    /// How many commits of transactions go through before some are refused.
+    pub(crate) passed_commits: u32,
+    /// How many are refused then.
     pub(crate) refused_commits: u32,
     /// Readers that have something to read: woken once the lock is free, as a waker may come back here.
     pub(crate) wakes: Vec<Waker>,

@@ -41,7 +41,10 @@ proptest! {
                 seen.insert(id, time);
             }
             batch.push(Record::new("k".to_string(), Some(id), time));
-            // What passes does not depend on when commits and restarts are.
+            // What passes does not depend on when commits, aborts and restarts are.
+            if cut == 4 {
+                driver.refuse_commit(1);
+            }
             if cut < 3 {
                 driver.pipe_all(&input(), batch.drain(..));
             }

@@ -165,7 +165,7 @@ impl TopologyBuilder {
                 if moves_clock {
                     timestamp = time_of(&topic, context, &key, new.as_ref(), timestamp);
                 }
-                let old = store.get(&key);
+                let old = if children.wants_old() { store.get(&key) } else { None };
                 match &new {
                     Some(value) => store.put(key.clone(), value.clone(), timestamp),
                     None => store.delete(key.clone(), timestamp),

@@ -14,6 +14,8 @@ pub use windowed::{SessionWindowed, TimeWindowed};
 
 pub(crate) use windowed::split_session;
 
+use std::sync::Arc;
+
 /// Why bytes could not be read, or a value not be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -47,6 +49,29 @@ pub trait Serde<T>: Send + Sync + 'static {
     /// The part of an encoded key that chooses its partition: all of it, except for windowed keys.
     fn partition_bytes<'a>(&self, encoded: &'a [u8]) -> &'a [u8] {
         encoded
+    }
+}
+
+/// A serde that is shared is one, too.
+impl<T: 'static> Serde<T> for Arc<dyn Serde<T>> {
+    fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        (**self).encode(value, out)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<T, SerdeError> {
+        (**self).decode(bytes)
+    }
+
+    fn is_null(&self, value: &T) -> bool {
+        (**self).is_null(value)
+    }
+
+    fn decode_null(&self) -> Result<T, SerdeError> {
+        (**self).decode_null()
+    }
+
+    fn partition_bytes<'a>(&self, encoded: &'a [u8]) -> &'a [u8] {
+        (**self).partition_bytes(encoded)
     }
 }
 

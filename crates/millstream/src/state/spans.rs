@@ -204,7 +204,13 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
     /// Windows that end earlier are not seen any more.
     pub(crate) fn live_from(&self) -> Timestamp {
         let by_clock = self.clock.now().saturating_sub(self.retention_ms);
-        let by_latest = self.latest.get().saturating_sub(self.behind_ms);
+        // Behind a repartition topic a window may be far ahead of the time: that says nothing about what is still to come.
+        let ahead_ms = match self.keys {
+            SpanKeys::Windows(size_ms) => size_ms.saturating_add(1),
+            SpanKeys::Sessions => 0,
+        };
+        let latest = self.latest.get().min(self.clock.now().saturating_add(ahead_ms));
+        let by_latest = latest.saturating_sub(self.behind_ms);
         by_clock.max(by_latest).saturating_add(1)
     }
 

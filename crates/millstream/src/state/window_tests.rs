@@ -206,7 +206,8 @@ fn compare<S: Subject>(steps: &[Step], retention: i64, behind: i64, make: impl F
                 changelog.restore(&*store.erased());
             }
         }
-        let is_live = |end: i64| end + retention > model.time && end.saturating_add(behind) > model.latest;
+        let is_live =
+            |end: i64| end + retention > model.time && end.saturating_add(behind) > model.latest.min(model.time);
         let live = model.windows.iter().filter(|((end, ..), _)| is_live(*end));
         let expected: Vec<_> = live.map(|(at, value)| (windowed(*at), *value)).collect();
         assert_eq!(store.rows(), expected, "after step {number}, {step:?}");

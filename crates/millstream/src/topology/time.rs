@@ -8,24 +8,19 @@ use crate::processor::PunctuationType;
 /// Works out which sub-topologies depend on event time, and which must tell which others what time they have come to.
 pub(super) fn describe(graph: &Graph, of_node: &[usize], subs: &mut [SubTopology]) {
     let is_repartition = |topic: &Arc<str>| graph.repartitions.iter().any(|repartition| repartition.topic == *topic);
-    let mut used: Vec<bool> = (0..subs.len()).map(|sub| uses_time(graph, of_node, sub)).collect();
+    let leads_to = |writer: &SubTopology, reader: &SubTopology| {
+        writer.sinks.iter().any(|topic| is_repartition(topic) && reader.sources.contains(topic))
+    };
+    let edges = subs.iter().map(|writer| subs.iter().map(|reader| leads_to(writer, reader)).collect()).collect();
+    let reaches = closure(edges);
+    // Around a circle each would wait for the other: there nobody listens.
+    let listens = |reader: usize, writer: usize| reaches[writer][reader] && !reaches[reader][writer];
     // Time must come to where it is used through all that is before it.
-    loop {
-        let before = used.clone();
-        for (number, sub) in subs.iter().enumerate() {
-            used[number] |=
-                sub.sinks.iter().filter(|topic| is_repartition(topic)).any(|topic| {
-                    subs.iter().zip(&before).any(|(reader, used)| *used && reader.sources.contains(topic))
-                });
-        }
-        if used == before {
-            break;
-        }
-    }
+    let uses: Vec<bool> = (0..subs.len()).map(|sub| uses_time(graph, of_node, sub)).collect();
+    let used: Vec<bool> =
+        (0..subs.len()).map(|sub| uses[sub] || (0..subs.len()).any(|by| uses[by] && listens(by, sub))).collect();
     let sinks: Vec<Vec<Arc<str>>> = subs.iter().map(|sub| sub.sinks.clone()).collect();
-    let read_with_time: Vec<Arc<str>> = (subs.iter().zip(&used).filter(|(_, used)| **used))
-        .flat_map(|(sub, _)| sub.sources.iter().filter(|topic| is_repartition(topic)).cloned())
-        .collect();
+    let sources: Vec<Vec<Arc<str>>> = subs.iter().map(|sub| sub.sources.clone()).collect();
     let topic_id = |name: &Arc<str>| {
         let index = graph.topics.iter().position(|topic| topic == name);
         index.map(|index| TopicId(index as u32))
@@ -37,7 +32,7 @@ pub(super) fn describe(graph: &Graph, of_node: &[usize], subs: &mut [SubTopology
             if !used[number] || !is_repartition(topic) {
                 return Vec::new();
             }
-            (0..sinks.len()).filter(|writer| sinks[*writer].contains(topic)).collect()
+            (0..sinks.len()).filter(|writer| sinks[*writer].contains(topic) && listens(number, *writer)).collect()
         });
         sub.time = TimeDescription {
             is_used: used[number],
@@ -45,12 +40,27 @@ pub(super) fn describe(graph: &Graph, of_node: &[usize], subs: &mut [SubTopology
             announced_to: sub
                 .sinks
                 .iter()
-                .filter(|topic| read_with_time.contains(topic))
+                .filter(|topic| is_repartition(topic))
+                .filter(|topic| {
+                    let mut readers = (0..sources.len()).filter(|reader| sources[*reader].contains(topic));
+                    readers.any(|reader| used[reader] && listens(reader, number))
+                })
                 .filter_map(topic_id)
                 .collect(),
             upstream: upstream.collect(),
         };
     }
+}
+
+/// Which of them lead to which, over any number of steps.
+fn closure(mut edges: Vec<Vec<bool>>) -> Vec<Vec<bool>> {
+    for between in 0..edges.len() {
+        let onward = edges[between].clone();
+        for from in edges.iter_mut().filter(|from| from[between]) {
+            from.iter_mut().zip(&onward).for_each(|(reached, further)| *reached |= further);
+        }
+    }
+    edges
 }
 
 fn uses_time(graph: &Graph, of_node: &[usize], sub: usize) -> bool {

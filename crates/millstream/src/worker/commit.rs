@@ -75,7 +75,7 @@ impl Worker {
             // Without a transaction a crash may come between any two records. A row that is deleted as its result was pushed
             // must not be gone before the result is there.
             let mut running = self.tasks.iter_mut().filter(|task| task.is_running());
-            let pushed = running.try_for_each(|task| task.before_commit(output, now));
+            let pushed = running.try_for_each(|task| task.before_commit(output, now).map(|_| ()));
             pushed
                 .and_then(|()| Ok(output.producer.commit(&[])?))
                 .map_err(|error| self.changelog_may_be_ahead(error))?;

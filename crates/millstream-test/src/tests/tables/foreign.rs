@@ -10,7 +10,7 @@ fn foreign_key((key, _): &(String, i64)) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 80, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     #[test]
     fn a_foreign_key_join_is_what_its_rows_say(steps in steps(), partitions in 1..4, left_join: bool) {
@@ -192,4 +192,30 @@ fn a_table_is_joined_with_itself() {
     follow(&mut latest, &mut driver, &output());
     let expected = [("ann", -3), ("bob", 2), ("joe", 1)].map(|(key, difference)| (key.to_string(), difference));
     assert_eq!(latest, Rows::from(expected));
+}
+
+/// Both topics lie in a circle, through which no time must be waited for.
+#[test]
+fn time_goes_on_behind_a_foreign_key_join() {
+    let counts: Topic<Windowed<String>, i64> = Topic::new("counts", TimeWindowed::new(Utf8, 10), Be64);
+    let to = counts.clone();
+    let mut driver = TopologyTestDriver::new(move |b| {
+        let rows = b.table(&left(), Store::new("left", Utf8, Json));
+        let others = b.table(&right(), Store::new("right", Utf8, Be64));
+        rows.join_foreign("by-foreign", &others, foreign_key, |(_, a), b| a + b)
+            .to_stream()
+            .group_by_key()
+            .windowed_by(TimeWindows::tumbling(std::time::Duration::from_millis(10)))
+            .emit(Emit::OnWindowClose)
+            .count(Store::new("counts", Utf8, Be64))
+            .to_stream()
+            .to(&to);
+    });
+    driver.pipe(&right(), "1".to_string(), 5, 0);
+    for time in [1, 2, 13, 25] {
+        driver.pipe(&left(), "x".to_string(), ("1".to_string(), time), time);
+        driver.advance(std::time::Duration::from_millis(300));
+    }
+    let closed: Vec<_> = driver.entries(&counts).into_iter().map(|(key, count)| (key.window.start, count)).collect();
+    assert_eq!(closed, [(0, Some(2)), (10, Some(1))]);
 }

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 proptest! {
@@ -63,6 +65,37 @@ fn aggregates_of_tables_have_the_times_of_kafka_streams() {
     assert_eq!(pipe("x", Some(("h", 5)), 30), [row("g", 2, 50), row("h", 5, 30)], "first taken out, then put in");
     assert_eq!(pipe("y", None, 60), [row("g", 0, 60)]);
     assert_eq!(pipe("y", None, 61), [], "there is nothing to take out");
+}
+
+/// A windowed table is filtered, mapped and grouped as any other, but has no rows to be joined.
+#[test]
+fn a_windowed_table_is_grouped_by_another_key() {
+    fn counts(b: &TopologyBuilder) -> Table<Windowed<String>, i64> {
+        let windows = TimeWindows::tumbling(Duration::from_millis(10));
+        b.stream(&right()).group_by_key().windowed_by(windows).count(Store::new("counts", Utf8, Be64))
+    }
+    let mut driver = TopologyTestDriver::new(|b| {
+        counts(b)
+            .filter(|_, count| *count < 3)
+            .map_values(|count| count * 100)
+            .group_by(Topic::new("by-window", Utf8, Be64), |key, count| (key.window.start.to_string(), *count))
+            .reduce(Store::new("sums", Utf8, Be64), |sum, count| sum + count, |sum, count| sum - count)
+            .to_stream()
+            .to(&output());
+    });
+    for (key, time) in [("a", 1), ("b", 2), ("a", 3), ("a", 13), ("a", 4)] {
+        driver.pipe(&right(), key.to_string(), 0, time);
+    }
+    let expected = [("0", 100), ("0", 200), ("0", 300), ("10", 100)];
+    let expected = expected.map(|(window, sum)| (window.to_string(), Some(sum)));
+    assert_eq!(driver.entries(&output()), expected, "the last one is late");
+    let message = panic_of(|| {
+        TopologyTestDriver::new(|b| {
+            let counts = counts(b);
+            counts.join(&counts, |a, b| a + b);
+        });
+    });
+    assert!(message.contains("table-join with the windowed table of windowed-count"), "{message}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod foreign;
 mod grouped;
 mod joins;
 mod moving;
+mod of_stream;
 mod ranked;
 mod source;
 
@@ -35,6 +36,8 @@ enum Step {
     Left(Vec<(u8, Option<(u8, i64)>)>),
     Right(Vec<(u8, Option<i64>)>),
     Restart,
+    /// The next commit, or one after it, is refused and done again.
+    Refuse(u32),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -44,6 +47,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => prop::collection::vec(left, 1..6).prop_map(Step::Left),
         3 => prop::collection::vec(right, 1..6).prop_map(Step::Right),
         1 => Just(Step::Restart),
+        2 => (1..5_u32).prop_map(Step::Refuse),
     ];
     prop::collection::vec(step, 1..16)
 }
@@ -64,6 +68,7 @@ impl Model {
         let time = |index: usize| now - 7 * (index as i64 % 3);
         match step {
             Step::Restart => driver.restart(),
+            Step::Refuse(number) => driver.refuse_commit(*number),
             Step::Left(updates) => {
                 let updates = updates.iter().map(|(key, row)| (key.to_string(), row.map(|(f, v)| (f.to_string(), v))));
                 let updates: Vec<_> = updates.collect();

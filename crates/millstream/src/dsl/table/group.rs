@@ -69,14 +69,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
                 (None, None) => Ok(()),
             }
         });
-        let changes = Topic {
-            name: topic.name.clone(),
-            key: topic.key.clone(),
-            value: Arc::new(ChangeSerde(topic.value.clone())),
-            timestamp: None,
-            watermark: None,
-            partitions: topic.partitions,
-        };
+        let mut changes = Topic::new(topic.name.clone(), topic.key.clone(), ChangeSerde(topic.value.clone()));
+        changes.partitions = topic.partitions;
         GroupedTable { changes: keyed.repartition(changes), topic }
     }
 }
@@ -180,8 +174,8 @@ impl<L: Hash + Eq + Clone + 'static, W: Clone + 'static> GroupedTable<L, W> {
         let folded = self.changes.then(operator, false, move |context, record, children: &Tee<L, Change<A>>| {
             let Record { key, value: Change { old, new }, timestamp, headers } = record;
             let (change, timestamp) = rows.update(&key, |aggregate, time| {
-                let before = aggregate.clone();
-                *time = if before.is_some() { timestamp.max(*time) } else { timestamp };
+                *time = if aggregate.is_some() { timestamp.max(*time) } else { timestamp };
+                let before = if children.wants_old() { aggregate.clone() } else { None };
                 if let (Some(value), Some(aggregate)) = (old, aggregate.as_mut()) {
                     subtract(&key, value, aggregate);
                 }

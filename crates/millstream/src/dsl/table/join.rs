@@ -163,7 +163,8 @@ fn on_change<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: Clone + 'sta
                 return None;
             }
             let (row, time) = row.map_or((None, timestamp), |(row, time)| (Some(row), time.max(timestamp)));
-            Some((Change { old: joiner(old.as_ref(), row), new: joiner(new.as_ref(), row) }, time))
+            let old = if children.wants_old() { joiner(old.as_ref(), row) } else { None };
+            Some((Change { old, new: joiner(new.as_ref(), row) }, time))
         });
         match joined {
             Some((value, timestamp)) => children.push(context, Record { key, value, timestamp, headers }),

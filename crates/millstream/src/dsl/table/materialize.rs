@@ -33,7 +33,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
         let rows = store.clone();
         let Stream { builder, node, children, .. } = self.then("materialize", move |context, record, children| {
             let Record { key, value: Change { new, .. }, timestamp, headers } = record;
-            let old = rows.get(&key);
+            let old = if children.wants_old() { rows.get(&key) } else { None };
             match &new {
                 Some(value) => rows.put(key.clone(), value.clone(), timestamp),
                 None => rows.delete(key.clone(), timestamp),
@@ -49,7 +49,21 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
     /// Says how keys and values are written, for operators that write the table's rows to internal topics. A table with a
     /// store knows it, as does one filtered from it; one with other values does not.
     ///
-    /// Foreign-key joins need it: see [`Table::join_foreign`].
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (people, names) = (Topic::new("people", Utf8, Utf8), Topic::new("names", Utf8, Utf8));
+    /// # let output = Topic::<_, usize>::new("out", Utf8, Json);
+    /// # let (p, n, o) = (people.clone(), names.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let team_of = b.table(&p, Store::new("team-of", Utf8, Utf8));
+    ///     let lengths = b.table(&n, Store::new("names", Utf8, Utf8)).map_values(String::len).with_serdes(Utf8, Json);
+    ///     team_of.join_foreign("team", &lengths, |team| Some(team.clone()), |_, length| *length).to_stream().to(&o)
+    /// });
+    /// driver.pipe(&people, "ann".to_string(), "7".to_string(), 0);
+    /// driver.pipe(&names, "7".to_string(), "Tigers".to_string(), 1);
+    /// assert_eq!(driver.values(&output), [6]);
+    /// ```
     pub fn with_serdes(self, key: impl Serde<K>, value: impl Serde<V>) -> Table<K, V> {
         let key: Arc<dyn Serde<K>> = Arc::new(key);
         let value: Arc<dyn Serde<V>> = Arc::new(value);

@@ -1,8 +1,8 @@
 mod foreign;
-mod foreign_serde;
 mod group;
 mod join;
 mod materialize;
+mod of_stream;
 mod values;
 mod view;
 
@@ -56,7 +56,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
             out_of_order.add(move |context, record| children.push(context, record));
         }
         let children = stream.children.clone();
-        self.children.add(move |context, record| {
+        self.children.add_without_old(move |context, record| {
             let Record { key, value, timestamp, headers } = record;
             children.push(context, Record { key, value: value.new, timestamp, headers })
         });

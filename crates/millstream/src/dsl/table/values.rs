@@ -90,7 +90,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
         let Stream { builder, node, children, .. } =
             self.then("map-values", move |context, record, children: &Tee<K, Change<W>>| {
                 let Record { key, value: Change { old, new }, timestamp, headers } = record;
-                let (old, new) = (old.map(|value| mapper(&key, &value)), new.map(|value| mapper(&key, &value)));
+                let old = old.filter(|_| children.wants_old()).map(|value| mapper(&key, &value));
+                let new = new.map(|value| mapper(&key, &value));
                 children.push(context, Record { key, value: Change { old, new }, timestamp, headers })
             });
         let serdes = Serdes { key: self.serdes.key.clone(), value: None };
