@@ -12,6 +12,9 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
     Difference {
         title: "Event time is a task's, not an operator's",
         scripts: &[
+            "cogroup_session/each stream has its own time",
+            "cogroup_sliding/each stream has its own time",
+            "cogroup_tumbling/each stream has its own time",
             "hopping_aggregate/null key moves time",
             "hopping_count/null key moves time",
             "hopping_emit_on_close/null key moves time",

@@ -48,6 +48,7 @@ const COGROUPS: Scripts = &[
     ("both", "left a=x@1, right a=y@2, left b=z@9, right b=w@3, right c=v@12, left c=u@11, left a=t@14, right a=s@14"),
     ("out of order", "left a=x@10, right a=y@3, left a=z@7, right a=x@12, left a=w@1, right a=v@16, left b=x@16"),
     ("null values", "left a=x@1, left a=null@2, right a=null@3, right b=null@4"),
+    ("too late for either", "left a=x@1, left a=y@40, right a=z@41, left a=w@2, right a=v@3, right b=u@30"),
     ("each stream has its own time", "left a=x@1, left a=y@40, right a=z@2, right a=w@30, right a=v@3"),
 ];
 
@@ -123,13 +124,14 @@ pub(crate) const FAMILIES: &[Family] = &[
         compared: Compared::Steps,
     },
     Family {
+        // Kafka Streams counts each stream's time by itself: later ones differ, as a script by hand shows.
         topologies: &["cogroup_tumbling", "cogroup_sliding", "cogroup_session"],
         sources: &["left", "right"],
         sinks: &["out"],
         scripts: &[COGROUPS],
         values: VALUES,
         nulls: NULLS,
-        late: LATE,
+        late: 5,
         compared: Compared::Steps,
     },
 ];
