@@ -79,9 +79,9 @@ impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> Fold<K, A> for RowFold<
         let Record { key, value, timestamp, headers } = record;
         let on_update = self.emit.on_update();
         let (change, timestamp) = self.rows.update(&key, |aggregate, time| {
-            let old = if on_update { aggregate.clone() } else { None };
+            *time = if aggregate.is_some() { timestamp.max(*time) } else { timestamp };
+            let old = if on_update && self.children.wants_old() { aggregate.clone() } else { None };
             step(&key, value, aggregate);
-            *time = timestamp.max(*time);
             (on_update.then(|| Change { old, new: aggregate.clone() }), *time)
         });
         if let Some(change) = change {

@@ -122,6 +122,7 @@ impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> Fold<K, A> for SessionF
         let from = time.saturating_sub(gap_ms).max(rows.live_from());
         let mut updates: Vec<Update<A>> = self.updates.take();
         let on_update = self.emit.on_update();
+        let wants_old = on_update && self.children.wants_old();
         rows.change(&key, |spans| {
             let first = spans.first_to(from);
             let latest_start = time.saturating_add(gap_ms);
@@ -141,10 +142,11 @@ impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> Fold<K, A> for SessionF
             let (mut aggregate, mut old) = (init(), None);
             for span in spans.drain(first..first + count) {
                 let (window, timestamp) = (span.window, span.window.end);
-                if on_update && goes_on {
-                    old = span.value.clone();
-                } else if on_update {
-                    updates.push(Update { window, old: span.value.clone(), new: None, timestamp });
+                let before = if wants_old { span.value.clone() } else { None };
+                if on_update && !goes_on {
+                    updates.push(Update { window, old: before, new: None, timestamp });
+                } else {
+                    old = before;
                 }
                 match (&mut aggregate, span.value) {
                     (Some(aggregate), Some(value)) => merge(&key, aggregate, value),

@@ -83,10 +83,11 @@ impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> Fold<K, A> for SlidingF
         }
         let mut updates = self.updates.take();
         let (live_from, on_update) = (self.rows.live_from(), self.emit.on_update());
+        let wants_old = on_update && self.children.wants_old();
         let taken = self.rows.change(&record.key, |spans| {
             let step = |aggregate: &mut Option<A>| step(&record.key, record.value.clone(), aggregate);
-            Slide { spans, windows, time, close_time, on_update, updates: &mut updates, step, taken: false }
-                .run(live_from)
+            let updates = &mut updates;
+            Slide { spans, windows, time, close_time, on_update, wants_old, updates, step, taken: false }.run(live_from)
         });
         let pushed = push_updates(context, &record.key, &record.headers, &mut updates, &self.children);
         self.updates.replace(updates);
@@ -111,6 +112,7 @@ struct Slide<'a, A, F> {
     /// Windows that end earlier are closed.
     close_time: Timestamp,
     on_update: bool,
+    wants_old: bool,
     updates: &'a mut Vec<Update<A>>,
     step: F,
     /// Whether a window took the record.
@@ -251,7 +253,7 @@ impl<A: Clone, F: FnMut(&mut Option<A>)> Slide<'_, A, F> {
     fn apply(&mut self, index: usize, created: bool) {
         let window = self.spans.list()[index].window;
         let (value, timestamp) = self.spans.change(index);
-        let old = if self.on_update && !created { value.clone() } else { None };
+        let old = if self.wants_old && !created { value.clone() } else { None };
         (self.step)(value);
         *timestamp = self.time.max(*timestamp);
         if self.on_update {

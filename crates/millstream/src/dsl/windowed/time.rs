@@ -75,7 +75,7 @@ impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> Fold<K, A> for TimeFold
         let mut update = |window: Window, record: Record<K, V>| {
             let Record { key, value, timestamp, headers } = record;
             let (change, timestamp) = self.rows.update(&key, window.start, |aggregate, time| {
-                let old = if on_update { aggregate.clone() } else { None };
+                let old = if on_update && self.children.wants_old() { aggregate.clone() } else { None };
                 step(&key, value, aggregate);
                 *time = timestamp.max(*time);
                 (on_update.then(|| Change { old, new: aggregate.clone() }), *time)
