@@ -66,8 +66,12 @@ fn output(kind: Kind) -> Topic<Key, Vec<i64>> {
     Topic::new("output", Keys(kind), Json)
 }
 
+fn totals() -> Topic<String, i64> {
+    Topic::new("totals", Utf8, Be64)
+}
+
 /// Lists the values of each window.
-fn topology(b: &TopologyBuilder, kind: Kind, how: How) {
+fn topology(b: &TopologyBuilder, kind: Kind, how: How, grouped_again: bool) {
     let emit = match how {
         How::Emit(emit) => emit,
         How::Suppress | How::Limit => Emit::OnUpdate,
@@ -105,7 +109,13 @@ fn topology(b: &TopologyBuilder, kind: Kind, how: How) {
             table.suppress(until, Store::new("buffer", Keys(kind), Json))
         }
     };
-    table.to_stream().to(&output(kind));
+    if grouped_again {
+        // Each key's windows' lists, added up.
+        let lengths = table.group_by(Topic::new("again", Utf8, Be64), |key, list| (key.key.clone(), list.len() as i64));
+        lengths.reduce(Store::new("totals", Utf8, Be64), |a, b| a + b, |a, b| a - b).to_stream().to(&totals());
+    } else {
+        table.to_stream().to(&output(kind));
+    }
 }
 
 /// A key (0 to 2) and a timestamp; the value is the record's number.
@@ -113,7 +123,7 @@ type Input = Vec<(u8, i64)>;
 type Output = Vec<Record<Key, Option<Vec<i64>>>>;
 
 fn run(kind: Kind, how: How, input_records: &Input, restarts: &BTreeSet<usize>) -> (Output, Vec<i64>) {
-    let mut driver = TopologyTestDriver::new(move |b| topology(b, kind, how));
+    let mut driver = TopologyTestDriver::new(move |b| topology(b, kind, how, false));
     for (number, (key, timestamp)) in input_records.iter().enumerate() {
         driver.pipe(&input(), key.to_string(), number as i64, *timestamp);
         if restarts.contains(&number) {
@@ -261,5 +271,21 @@ proptest! {
         let emitted = order.clone();
         order.sort_by_key(|key| (key.window.end, key.window.start, key.key.clone()));
         prop_assert_eq!(emitted, order);
+    }
+
+    /// What is grouped by another key behind windows takes back what each window was before.
+    #[test]
+    fn grouped_again_each_window_counts_as_it_is_now(kind in kinds(), how in hows(), records in records(2 * GRACE)) {
+        let records = and_an_end(records);
+        let mut driver = TopologyTestDriver::new(move |b| topology(b, kind, how, true));
+        for (number, (key, timestamp)) in records.iter().enumerate() {
+            driver.pipe(&input(), key.to_string(), number as i64, *timestamp);
+        }
+        let last: BTreeMap<_, _> = driver.entries(&totals()).into_iter().filter(|(key, _)| key != "9").collect();
+        let mut expected = BTreeMap::new();
+        for (key, (_, list)) in last_results(&run(kind, how, &records, &BTreeSet::new()).0) {
+            *expected.entry(key.key).or_insert(Some(0)).as_mut().unwrap() += list.len() as i64;
+        }
+        prop_assert_eq!(last, expected);
     }
 }

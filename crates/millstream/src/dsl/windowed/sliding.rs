@@ -238,22 +238,26 @@ impl<A: Clone, F: FnMut(&mut Option<A>)> Slide<'_, A, F> {
         if window.end < self.close_time {
             return;
         }
+        // The record's left window may be the one right of the record before, which was created just now.
+        let there = self.spans.position(window).ok().filter(|_| self.wants_old);
+        let old = there.and_then(|index| self.spans.list()[index].value.clone());
         self.spans.put(window, value, self.time);
         if let Ok(index) = self.spans.position(window) {
-            self.apply(index, true);
+            self.apply(index, old);
         }
     }
 
     fn update(&mut self, index: usize) {
-        if self.spans.list()[index].window.end >= self.close_time {
-            self.apply(index, false);
+        let span = &self.spans.list()[index];
+        if span.window.end >= self.close_time {
+            let old = if self.wants_old { span.value.clone() } else { None };
+            self.apply(index, old);
         }
     }
 
-    fn apply(&mut self, index: usize, created: bool) {
+    fn apply(&mut self, index: usize, old: Option<A>) {
         let window = self.spans.list()[index].window;
         let (value, timestamp) = self.spans.change(index);
-        let old = if self.wants_old && !created { value.clone() } else { None };
         (self.step)(value);
         *timestamp = self.time.max(*timestamp);
         if self.on_update {
