@@ -5,6 +5,7 @@ mod joins;
 mod stateless;
 mod table_joins;
 mod tables;
+mod versioned;
 mod windows;
 
 use millstream::prelude::*;
@@ -16,7 +17,15 @@ pub(crate) type Key = Option<String>;
 pub(crate) type Twin = (&'static str, fn(&TopologyBuilder));
 
 pub(crate) fn twins() -> impl Iterator<Item = Twin> {
-    let all = [stateless::TWINS, aggregations::TWINS, windows::TWINS, tables::TWINS, table_joins::TWINS, joins::TWINS];
+    let all = [
+        stateless::TWINS,
+        aggregations::TWINS,
+        windows::TWINS,
+        tables::TWINS,
+        versioned::TWINS,
+        table_joins::TWINS,
+        joins::TWINS,
+    ];
     all.into_iter().flatten().copied()
 }
 

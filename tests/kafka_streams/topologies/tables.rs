@@ -47,11 +47,11 @@ fn suppressed(b: &TopologyBuilder, bound: Bound) -> Table<Key, String> {
     table(b, "in").suppress(limit, strings("buffer"))
 }
 
-fn write(table: &Table<Key, String>) {
+pub(super) fn write(table: &Table<Key, String>) {
     table.to_stream().to(&texts("out"));
 }
 
-fn even(table: &Table<Key, String>) -> Table<Key, String> {
+pub(super) fn even(table: &Table<Key, String>) -> Table<Key, String> {
     table.filter(|_, v| length(Some(v)).is_multiple_of(2))
 }
 
@@ -59,10 +59,10 @@ fn marked(table: &Table<Key, String>) -> Table<Key, String> {
     table.map_values(|v| format!("{v}!"))
 }
 
-fn by_first(table: &Table<Key, String>) -> GroupedTable<Key, String> {
+pub(super) fn by_first(table: &Table<Key, String>) -> GroupedTable<Key, String> {
     table.group_by(texts("by-first"), |_, v| (Some(first(Some(v))), v.clone()))
 }
 
-fn aggregated(grouped: &GroupedTable<Key, String>) -> Table<Key, String> {
+pub(super) fn aggregated(grouped: &GroupedTable<Key, String>) -> Table<Key, String> {
     grouped.aggregate(strings("store"), start, added, |_, value, so_far| *so_far += &format!("-{value}"))
 }
