@@ -54,7 +54,15 @@ const COGROUPS: Scripts = &[
 
 pub(crate) const FAMILIES: &[Family] = &[
     Family {
-        topologies: &["tumbling_reduce", "tumbling_no_grace_reduce", "hopping_reduce"],
+        topologies: &[
+            "tumbling_reduce",
+            "tumbling_reduce_group_by_aggregate",
+            "tumbling_aggregate_group_by_aggregate",
+            "tumbling_no_grace_reduce",
+            "tumbling_no_grace_reduce_group_by_aggregate",
+            "hopping_reduce",
+            "hopping_reduce_group_by_aggregate",
+        ],
         sources: &["in"],
         sinks: &["out"],
         scripts: &[SCRIPTS],
@@ -68,6 +76,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         topologies: &[
             "sliding_count",
             "sliding_reduce",
+            "sliding_reduce_group_by_aggregate",
             "sliding_aggregate",
             "sliding_suppress",
             "sliding_emit_on_close",
@@ -81,7 +90,7 @@ pub(crate) const FAMILIES: &[Family] = &[
         compared: Compared::Steps,
     },
     Family {
-        topologies: &["session_reduce"],
+        topologies: &["session_reduce", "session_reduce_group_by_aggregate"],
         sources: &["in"],
         sinks: &["out"],
         scripts: &[SESSIONS],

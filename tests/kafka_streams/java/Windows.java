@@ -9,8 +9,10 @@ import java.time.Duration;
 import java.util.function.Function;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.utils.Bytes;
+import org.apache.kafka.streams.KeyValue;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.kstream.EmitStrategy;
+import org.apache.kafka.streams.kstream.Grouped;
 import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
@@ -50,17 +52,21 @@ final class Windows {
         timeWindows("hopping", b -> groupByKey(b, "in").windowedBy(HOPPING));
         timeWindows("sliding", b -> groupByKey(b, "in").windowedBy(SLIDING));
         sessions("session", b -> groupByKey(b, "in").windowedBy(SESSIONS));
+        add("tumbling_aggregate_group_by_aggregate", b -> byKey(groupByKey(b, "in").windowedBy(TUMBLING)
+            .aggregate(() -> ">", Aggregations::added, window(STRING))));
         cogroups();
     }
 
     /**
-     * name_count, name_reduce, name_aggregate; name_suppress: an aggregate until the window closes; name_emit_on_close:
+     * name_count, name_reduce, name_aggregate; name_reduce_group_by_aggregate: all windows of a key; name_suppress: an aggregate until the window closes; name_emit_on_close:
      * the same by the emit strategy.
      */
     private static void timeWindows(
             String name, Function<StreamsBuilder, TimeWindowedKStream<String, String>> windows) {
         add(name + "_count", b -> times(windows.apply(b).count(window(LONG)), LONG));
         add(name + "_reduce", b -> times(windows.apply(b).reduce(Aggregations::reduced, window(STRING)), STRING));
+        add(name + "_reduce_group_by_aggregate", b -> byKey(
+            windows.apply(b).reduce(Aggregations::reduced, window(STRING))));
         add(name + "_aggregate", b -> times(
             windows.apply(b).aggregate(() -> ">", Aggregations::added, window(STRING)), STRING));
         add(name + "_suppress", b -> times(
@@ -74,6 +80,8 @@ final class Windows {
             String name, Function<StreamsBuilder, SessionWindowedKStream<String, String>> windows) {
         add(name + "_count", b -> sessions(windows.apply(b).count(session(LONG)), LONG));
         add(name + "_reduce", b -> sessions(windows.apply(b).reduce(Aggregations::reduced, session(STRING)), STRING));
+        add(name + "_reduce_group_by_aggregate", b -> byKey(
+            windows.apply(b).reduce(Aggregations::reduced, session(STRING))));
         add(name + "_aggregate", b -> sessions(aggregated(windows.apply(b)), STRING));
         add(name + "_suppress", b -> sessions(aggregated(windows.apply(b)).suppress(untilClosed()), STRING));
         add(name + "_emit_on_close", b -> sessions(windows.apply(b).emitStrategy(EmitStrategy.onWindowClose())
@@ -95,6 +103,12 @@ final class Windows {
 
     private static KTable<Windowed<String>, String> aggregated(SessionWindowedKStream<String, String> windows) {
         return windows.aggregate(() -> ">", Aggregations::added, Aggregations::merged, session(STRING));
+    }
+
+    /** All windows of a key in one aggregate, which shows the values before. */
+    private static void byKey(KTable<Windowed<String>, String> table) {
+        Topologies.strings(table.groupBy((k, v) -> KeyValue.pair(k.key(), v), Grouped.with("by-key", STRING, STRING))
+            .aggregate(() -> ">", Aggregations::added, Aggregations::removed, Topologies.stored("all")).toStream(), "out");
     }
 
     private static Suppressed<Windowed<?>> untilClosed() {

@@ -8,6 +8,7 @@ mod table_joins;
 mod tables;
 mod versioned;
 mod windows;
+mod windows_again;
 
 use millstream::prelude::*;
 
@@ -22,6 +23,7 @@ pub(crate) fn twins() -> impl Iterator<Item = Twin> {
         stateless::TWINS,
         aggregations::TWINS,
         windows::TWINS,
+        windows_again::TWINS,
         cogroups::TWINS,
         tables::TWINS,
         versioned::TWINS,

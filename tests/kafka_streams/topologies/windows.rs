@@ -78,11 +78,11 @@ pub(super) fn tumbling() -> TimeWindows {
     TimeWindows::tumbling(TEN).grace(FIVE)
 }
 
-fn tumbling_no_grace() -> TimeWindows {
+pub(super) fn tumbling_no_grace() -> TimeWindows {
     TimeWindows::tumbling(TEN)
 }
 
-fn hopping() -> TimeWindows {
+pub(super) fn hopping() -> TimeWindows {
     TimeWindows::hopping(TEN, Duration::from_millis(4)).grace(FIVE)
 }
 
@@ -104,7 +104,7 @@ fn windowed<W: Windows>(b: &TopologyBuilder, windows: W) -> WindowedStream<Key, 
 }
 
 /// Without null keys and values.
-fn values<W: Windows>(b: &TopologyBuilder, windows: W) -> WindowedStream<Key, String, W> {
+pub(super) fn values<W: Windows>(b: &TopologyBuilder, windows: W) -> WindowedStream<Key, String, W> {
     complete(b, "in").group_by_key().windowed_by(windows)
 }
 
