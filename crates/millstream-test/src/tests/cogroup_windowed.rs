@@ -24,6 +24,8 @@ const GRACE: Duration = Duration::from_millis(6);
 /// What a record brings: one of two streams, a key, and a timestamp.
 type Input = (bool, u8, i64);
 
+type Output = Vec<Record<Windowed<String>, Option<Vec<i64>>>>;
+
 /// A session's key has the whole window in it, so it serves for the others too.
 fn output() -> Topic<Windowed<String>, Vec<i64>> {
     Topic::new("output", SessionWindowed(Utf8), Json)
@@ -95,11 +97,7 @@ fn define_aligned(
 }
 
 /// What comes out, and how many records were late.
-fn run(
-    (kind, emit, cogroup): (Kind, Emit, bool),
-    input: &[Input],
-    restarts: &BTreeSet<usize>,
-) -> (Vec<Record<Windowed<String>, Option<Vec<i64>>>>, u64) {
+fn run((kind, emit, cogroup): (Kind, Emit, bool), input: &[Input], restarts: &BTreeSet<usize>) -> (Output, u64) {
     let mut driver = TopologyTestDriver::new(move |b| topology(b, kind, emit, cogroup));
     let mut late = 0;
     for (number, (to_left, key, timestamp)) in input.iter().enumerate() {
