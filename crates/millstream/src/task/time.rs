@@ -25,6 +25,8 @@ pub(super) struct TaskTime {
     to_tell: Option<(Timestamp, bool)>,
     /// Whether the task has come to the end of a run, and has pushed all that waited for time.
     is_finished: bool,
+    /// The same at the last commit.
+    was_finished: bool,
     /// How many tasks the sub-topology has; known once it was asked for.
     tasks: Option<u32>,
 }
@@ -58,6 +60,7 @@ impl TaskTime {
             told_at: Timestamp::MIN,
             to_tell: None,
             is_finished: false,
+            was_finished: false,
             tasks: None,
         }
     }
@@ -73,7 +76,7 @@ impl Task {
         clock.set_sources(self.time.has_sources.then_some(sources));
         self.time.idle_since = None;
         self.time.to_tell = None;
-        self.time.is_finished = false;
+        self.time.is_finished = self.time.was_finished;
     }
 
     /// What is to be committed of the task's time, if it is not so already: the time, and what the sources have come to.
@@ -212,6 +215,7 @@ impl Task {
     }
 
     pub(super) fn note_told(&mut self, now: Timestamp) {
+        self.time.was_finished = self.time.is_finished;
         if let Some(told) = self.time.to_tell.take() {
             self.time.told = Some(told);
             self.time.told_at = now;
