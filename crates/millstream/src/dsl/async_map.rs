@@ -16,11 +16,12 @@ where
     /// Makes another value of each record by an asynchronous call, with many calls under way at once; the key stays, and so
     /// do timestamp and headers.
     ///
-    /// Calls run outside of the worker's thread, and may use no store; operators behind this one may. Results come in the
-    /// [order](crate::calls::CallOrder) chosen; records out of order by their timestamps are called for as they come, and
-    /// the task's time does not pass a record whose call is not done. Null keys are keys like others, null values values
-    /// like others. A call that fails in all its attempts is an error of its record. After an abort or a restart, records
-    /// that were not committed are called for again: the service that is called must take that well.
+    /// Calls run on the threads of an async runtime, which they must not block, and may use no store; operators behind this
+    /// one may. Results come in the [order](crate::calls::CallOrder) chosen; records out of order by their timestamps are
+    /// called for as they come, and the task's time does not pass a record whose call is not done. Null keys are keys like
+    /// others, null values values like others, and each update of a key is called for. A call that fails in all its attempts
+    /// is an error of its record. After an abort or a restart, records that were not committed are called for again: the
+    /// service that is called must take that well.
     ///
     /// ```
     /// # use millstream::prelude::*;

@@ -14,8 +14,9 @@ impl Task {
     }
 
     /// Has operators push what they held back until now, each once in a commit, upstream ones first. What one pushes may have
-    /// to be called for; the next one is asked after that, as it may hold back what comes of it. Returns whether all were.
-    pub(crate) fn before_commit(&mut self, output: &mut Output, wall_clock: Timestamp) -> Result<bool, TaskError> {
+    /// to be called for; the next one is asked after that, as it may hold back what comes of it. While calls are under way
+    /// there is more to ask.
+    pub(crate) fn before_commit(&mut self, output: &mut Output, wall_clock: Timestamp) -> Result<(), TaskError> {
         while self.dirty
             && !self.has_pending_calls()
             && let Some(hook) = self.graph.commit_hooks.get(self.hooks_called)
@@ -25,7 +26,7 @@ impl Task {
             (hook.call)(&mut context)
                 .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
         }
-        Ok(!self.has_pending_calls())
+        Ok(())
     }
 
     /// Writes the rows that changed to the changelogs, each once, and adds the positions to commit to `offsets`.

@@ -36,7 +36,8 @@ impl Worker {
         };
         let mut is_drained = true;
         for task in self.tasks.iter_mut().filter(|task| task.is_running() && task.calls()) {
-            is_drained &= task.before_commit(output, now)?;
+            task.before_commit(output, now)?;
+            is_drained &= !task.has_pending_calls();
         }
         Ok(is_drained)
     }
