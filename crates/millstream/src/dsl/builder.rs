@@ -55,26 +55,17 @@ impl TopologyBuilder {
             }) as TimestampOf
         });
         let moves_clock = topic.timestamp.is_some() || topic.watermark.is_some();
-        let read = {
-            let topic = topic.clone();
-            move |message: Message<'_>| -> Result<Record<K, V>, ProcessError> {
-                Ok(Record {
-                    key: decode(&*topic.key, message.key).map_err(|e| unreadable("key", &e))?,
-                    value: decode(&*topic.value, message.value).map_err(|e| unreadable("value", &e))?,
-                    timestamp: message.timestamp,
-                    headers: message.headers,
-                })
-            }
-        };
         // Two of them, so that Kafka's timestamps cost nothing.
         if moves_clock {
             self.feed(node, name, timestamp, true, move |context, message| {
-                let mut record = read(message)?;
+                let mut record = read(&topic, message)?;
                 record.timestamp = time_of(&topic, context, &record.key, Some(&record.value), record.timestamp);
                 children.push(context, record)
             });
         } else {
-            self.feed(node, name, timestamp, false, move |context, message| children.push(context, read(message)?));
+            self.feed(node, name, timestamp, false, move |context, message| {
+                children.push(context, read(&topic, message)?)
+            });
         }
         stream
     }
@@ -215,6 +206,17 @@ pub(super) fn timestamp_of_row<K: 'static, V: 'static>(topic: &Topic<K, V>) -> O
         let value = topic.value.decode(message.value?).ok()?;
         Some(extractor(&key, &value, message.timestamp))
     }))
+}
+
+/// Reads a record by the topic's serdes.
+#[inline(always)]
+fn read<K: 'static, V: 'static>(topic: &Topic<K, V>, message: Message<'_>) -> Result<Record<K, V>, ProcessError> {
+    Ok(Record {
+        key: decode(&*topic.key, message.key).map_err(|e| unreadable("key", &e))?,
+        value: decode(&*topic.value, message.value).map_err(|e| unreadable("value", &e))?,
+        timestamp: message.timestamp,
+        headers: message.headers,
+    })
 }
 
 /// A record's event time, after which the clock has come to what the record promises.

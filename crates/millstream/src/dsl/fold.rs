@@ -70,6 +70,7 @@ impl<K, A> RowFold<K, A> {
 }
 
 impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> Fold<K, A> for RowFold<K, A> {
+    #[inline]
     fn add<V: Clone>(
         &self,
         context: &mut Context<'_>,
@@ -77,15 +78,16 @@ impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> Fold<K, A> for RowFold<
         step: &impl Fn(&K, V, &mut Option<A>),
     ) -> Result<Option<Record<K, V>>, ProcessError> {
         let Record { key, value, timestamp, headers } = record;
-        let on_update = self.emit.on_update();
-        let (change, timestamp) = self.rows.update(&key, |aggregate, time| {
+        let (on_update, wants_old) = (self.emit.on_update(), self.children.wants_old());
+        let (value, timestamp) = self.rows.update(&key, |aggregate, time| {
             *time = if aggregate.is_some() { timestamp.max(*time) } else { timestamp };
-            let old = if on_update && self.children.wants_old() { aggregate.clone() } else { None };
+            let old = if on_update && wants_old { aggregate.clone() } else { None };
             step(&key, value, aggregate);
-            (on_update.then(|| Change { old, new: aggregate.clone() }), *time)
+            let new = if on_update { aggregate.clone() } else { None };
+            (Change { old, new }, *time)
         });
-        if let Some(change) = change {
-            self.children.push(context, Record { key, value: change, timestamp, headers })?;
+        if on_update {
+            self.children.push(context, Record { key, value, timestamp, headers })?;
         }
         Ok(None)
     }

@@ -37,6 +37,7 @@ impl<K, V> Tee<K, V> {
 
 impl<K: Clone, V: Clone> Tee<K, V> {
     /// Hands the record to each child in turn; the last one gets it without a clone.
+    #[inline]
     pub(crate) fn push(&self, context: &mut Context<'_>, record: Record<K, V>) -> Result<(), ProcessError> {
         let children = self.0.pushes.borrow();
         let Some((last, rest)) = children.split_last() else {
