@@ -10,7 +10,7 @@ use millstream::broker::{Broker, CleanupPolicy, NewTopic};
 use millstream::client::{RecordWriter, read_all};
 use millstream::prelude::*;
 use millstream::topology::Define;
-use millstream::worker::{Moment, Options};
+use millstream::worker::{Guarantee, Moment, Options};
 use millstream_memory::{ClientSettings, MemoryBroker};
 use millstream_tests::running::HANG;
 use millstream_tests::simulation::{Fault, Simulation};
@@ -213,10 +213,15 @@ fn load(broker: &dyn Broker, partitions: i32, order: u64) {
 
 /// A run over the history to its end; `disturbed`: instances come, go and vanish.
 fn run(seed: u64, partitions: i32, order: u64, disturbed: bool, fault: Fault) -> Results {
+    run_with(Guarantee::ExactlyOnce, seed, partitions, order, disturbed, fault)
+}
+
+fn run_with(guarantee: Guarantee, seed: u64, partitions: i32, order: u64, disturbed: bool, fault: Fault) -> Results {
     let mut random = StdRng::seed_from_u64(seed);
     let cluster = MemoryBroker::new();
     load(&*cluster.client(ClientSettings::new("load")), partitions, order);
     let options = Options {
+        guarantee,
         commit_interval_ms: 0,
         parked_ms: 2_000,
         until: Some(Moment::End),
@@ -262,6 +267,20 @@ fn what_vanishes_or_is_refused_changes_nothing() {
     for seed in 0..8 {
         compare(&expected, &run(seed, 2, 0, true, Fault::None), &format!("crashes, seed {seed}"));
         compare(&expected, &run(seed, 2, 0, true, Fault::Aborts), &format!("refusals, seed {seed}"));
+    }
+}
+
+/// What is not doubled by processing again is there: each pair, and each reminder.
+#[test]
+fn at_least_once_loses_no_pair_and_no_timer() {
+    let once = |line: &&String| {
+        line.starts_with("model-reminded") || (line.starts_with("model-joined") && !line.contains("None"))
+    };
+    let expected = run(0, 2, 0, false, Fault::None);
+    for seed in 0..4 {
+        let found = run_with(Guarantee::AtLeastOnce, seed, 2, 0, true, Fault::None);
+        let lost: Vec<_> = expected.iter().filter(once).filter(|line| !found.contains(line)).take(5).collect();
+        assert!(lost.is_empty(), "seed {seed}: lost {lost:#?}");
     }
 }
 
