@@ -57,7 +57,25 @@ impl TopologyBuilder {
 impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Joins each record with the global table's value of the key that `key` chooses, as it is when the record is
     /// processed; a record for which there is none, or whose key is `None`, is dropped. Changes of the table yield nothing.
-    /// The record keeps its own key and timestamp. See [`TopologyBuilder::global_table`] for an example.
+    /// The record keeps its own key and timestamp. Its own key and value may be null; an older record and a repeated one are
+    /// joined as any other.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (names, sales) = (Topic::new("names", Be64, Utf8), Topic::new("sales", Unit, Json));
+    /// # let output = Topic::new("out", Unit, Utf8);
+    /// # let (n, s, o) = (names.clone(), sales.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let names = b.global_table(&n, "names");
+    ///     b.stream(&s).join_global(&names, |_, customer: &Option<i64>| *customer, |_, name| name.clone()).to(&o)
+    /// });
+    /// driver.pipe(&names, 1, "Ann".to_string(), 0);
+    /// for customer in [Some(1), Some(2), None] {
+    ///     driver.pipe(&sales, (), customer, 0);
+    /// }
+    /// assert_eq!(driver.values(&output), ["Ann"]);
+    /// ```
     pub fn join_global<G, T, W, M>(
         &self,
         table: &GlobalTable<G, T>,
