@@ -3,6 +3,51 @@
 //! Each operator is short: it adds a node to the graph and a closure to its parent's children. Closures of the user
 //! are `Fn`: what they must remember lives in stores, or it would escape the changelog and the rollback.
 //!
+//! Windows, a join of streams, and time:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use millstream::prelude::*;
+//!
+//! /// Counts by ad and hour the views that led to a click within ten minutes. Both topics have the session as key, the ad as value.
+//! fn ads(b: &TopologyBuilder) {
+//!     let (minute, topic) = (Duration::from_secs(60), |name: &str| Topic::new(name.to_owned(), Utf8, Utf8));
+//!     let (views, clicks) = (b.stream(&topic("views")), b.stream(&topic("clicks")));
+//!
+//!     let within = JoinWindows::of_time_difference(Duration::ZERO).after(10 * minute).grace(minute);
+//!     let clicked = views.join_windowed(&clicks, within, JoinStores::new("clicked", Utf8, Utf8, Utf8), |ad, _| ad.clone());
+//!     clicked.late().to(&topic("late-views"));
+//!
+//!     let hours = TimeWindows::tumbling(60 * minute).grace(5 * minute);
+//!     let by_hour = clicked.group_by(topic("by-ad"), |_, ad| ad.clone()).windowed_by(hours).emit(Emit::OnWindowClose);
+//!     by_hour.late().to(&topic("late-clicks"));
+//!     by_hour
+//!         .count(Store::new("clicks-by-hour", Utf8, Be64))
+//!         .to_stream()
+//!         .to(&Topic::<_, i64>::new("clicks-by-hour", TimeWindowed::new(Utf8, 3_600_000), Be64));
+//! }
+//! #
+//! # use millstream_test::TopologyTestDriver;
+//! # let mut driver = TopologyTestDriver::new(ads);
+//! # let (views, clicks) = (Topic::new("views", Utf8, Utf8), Topic::new("clicks", Utf8, Utf8));
+//! # let mut at = |topic: &Topic<String, String>, session: &str, minute: i64| {
+//! #     driver.pipe(topic, session.to_string(), "hats".to_string(), minute * 60_000)
+//! # };
+//! # at(&views, "s", 1);
+//! # at(&clicks, "s", 11);
+//! # at(&views, "t", 20);
+//! # at(&clicks, "t", 31); // too late after its view
+//! # at(&views, "u", 58);
+//! # at(&clicks, "u", 59);
+//! # at(&views, "v", 90);
+//! # at(&clicks, "w", 90);
+//! # driver.advance(Duration::from_secs(1)); // the next watermark
+//! # let counts = Topic::<_, i64>::new("clicks-by-hour", TimeWindowed::new(Utf8, 3_600_000), Be64);
+//! # let counts: Vec<_> = driver.entries(&counts).into_iter().map(|(key, count)| (key.key, key.window.start, count)).collect();
+//! # assert_eq!(counts, [("hats".to_string(), 0, Some(2))]);
+//! ```
+//!
 //! What Kafka Streams has, and where it is here:
 //!
 //! | Streams: Kafka Streams | Millstream |
