@@ -82,7 +82,7 @@ impl TopologyBuilder {
     /// A table of a topic: the last value of each key, kept in `store`.
     ///
     /// A null value deletes its key. A record without key is skipped, as it could be in any partition. Among records of
-    /// one key the last in the partition wins, also when its timestamp is older.
+    /// one key the last in the partition wins, also when its timestamp is older; each is a change, repeated ones too.
     ///
     /// ```
     /// use millstream::prelude::*;
