@@ -22,7 +22,8 @@ impl TopologyBuilder {
     /// from the beginning; no task that uses it runs before it was read to its end. There is no changelog: the topic is
     /// it, and should be compacted. While tasks run it is kept up to date between batches of records: not in the order of
     /// timestamps, and not as part of a transaction, so after an abort a record may be joined with a newer row. A null
-    /// value deletes its key, a record without key is skipped, and of the records of a key the last in its partition wins. `name` is the table's among the stores.
+    /// value deletes its key, a record without key is skipped, and of the records of a key the last in its partition wins. `name`
+    /// is the table's among the stores.
     ///
     /// ```
     /// use millstream::prelude::*;
