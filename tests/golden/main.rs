@@ -4,15 +4,16 @@
 //! as names in them are the names of topics and stores. Those of the services are compared by their own tests.
 
 mod compare;
+mod topologies;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use millstream::broker::{CleanupPolicy, TopicDescription};
 use millstream::prelude::*;
 use millstream::topology::{Define, Plan, Topology};
+use topologies::Pass;
 
 fn compare(file: &str, text: &str) {
     compare::compare(&Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(file), text);
@@ -20,64 +21,29 @@ fn compare(file: &str, text: &str) {
 
 fn plan(topology: &Topology, partitions: i32) -> Plan {
     let described = topology.source_topics().into_iter().map(|name| {
-        let (name, cleanup_policy) = (name.to_string(), CleanupPolicy::Delete);
+        let cleanup_policy = if &*name == "compacted" { CleanupPolicy::Compact } else { CleanupPolicy::Delete };
+        let name = name.to_string();
         (name.clone(), TopicDescription { name, partitions, cleanup_policy })
     });
     Plan::new(topology, &described.collect::<BTreeMap<_, _>>(), Some(3)).unwrap()
 }
 
-/// Every operator once.
-fn operators(b: &TopologyBuilder) {
-    let topic = |name: &str| Topic::new(name.to_owned(), Utf8, Utf8);
-    let names = b.table(&topic("names"), Store::new("names", Utf8, Utf8));
-    let input = b.stream(&topic("input"));
-    let read = input.filter(|_, v| !v.is_empty()).filter_not(|k, _| k.is_empty()).inspect(|_, _| ());
-    let joined = read.join(&names, |v, name| v + name).merge(&read.left_join(&names, |v, _| v));
-    let mapped = joined.map_values(|v| v).flat_map_values(|v| [v]).map(|k, v| (k, v)).flat_map(|k, v| [(k, v)]);
-    let mut split = mapped.split();
-    split.branch(|_, v| v.len() < 3).to(&topic("short"));
-    split.branch(|_, v| v.len() < 9).to_partition(&topic("middle"), |_, _, partitions| partitions - 1);
-    split.otherwise().to_chosen(Utf8, Utf8, |_, v: Option<&String>| v.cloned().unwrap_or_default());
-    let grouped = mapped.group_by(topic("by-value"), |_, v| v.clone());
-    grouped
-        .count(Store::<_, i64>::new("counts", Utf8, Be64))
-        .to_stream()
-        .to(&Topic::<_, i64>::new("counts", Utf8, Be64));
-    grouped.reduce(Store::new("longest", Utf8, Utf8), |a, b| if b.len() > a.len() { b } else { a.clone() });
-    let windows = TimeWindows::tumbling(Duration::from_secs(60)).grace(Duration::from_secs(5));
-    grouped.windowed_by(windows).count(Store::<_, i64>::new("counts-by-minute", Utf8, Be64));
-    mapped.repartition(topic("again")).group_by_key().aggregate(
-        Store::<_, i64>::new("lengths", Utf8, Be64),
-        || 0,
-        |_, v, length| *length += v.len() as i64,
-    );
-}
-
 #[test]
 fn every_operator_is_described() {
-    let define: Define = Arc::new(operators);
-    let topology = Topology::build("app", &define).unwrap();
-    compare("operators.txt", &topology.to_string());
-    compare("operators.mmd", &topology.to_mermaid());
-    compare("operators.dot", &topology.to_graphviz());
-    compare("operators-plan.txt", &plan(&topology, 12).to_string());
-}
-
-/// Passes records on.
-struct Pass;
-
-impl Processor for Pass {
-    type KeyIn = String;
-    type ValueIn = String;
-    type KeyOut = String;
-    type ValueOut = String;
-
-    fn process(
-        &self,
-        context: &mut ProcessorContext<'_, '_, String, String>,
-        record: Record<String, String>,
-    ) -> Result<(), ProcessError> {
-        context.forward(record)
+    type Topologies = [(&'static str, fn(&TopologyBuilder)); 4];
+    let all: Topologies = [
+        ("operators", topologies::operators),
+        ("windows", topologies::windows),
+        ("tables", topologies::tables),
+        ("processors", topologies::processors),
+    ];
+    for (name, define) in all {
+        let define: Define = Arc::new(define);
+        let topology = Topology::build("app", &define).unwrap();
+        compare(&format!("{name}.txt"), &topology.to_string());
+        compare(&format!("{name}.mmd"), &topology.to_mermaid());
+        compare(&format!("{name}.dot"), &topology.to_graphviz());
+        compare(&format!("{name}-plan.txt"), &plan(&topology, 12).to_string());
     }
 }
 

@@ -13,7 +13,11 @@ fn files() -> Vec<(String, String)> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if path.is_dir() && name != "target" && name != ".git" {
+            // In a git worktree `.git` is a file.
+            if name == "target" || name == ".git" {
+                continue;
+            }
+            if path.is_dir() {
                 walk(&path, found);
             } else if path.is_file() {
                 found.push(path);
@@ -175,4 +179,16 @@ fn no_path_of_a_machine() {
             assert_eq!(found, None, "{path}:{}", number + 1);
         }
     }
+}
+
+#[test]
+fn the_windows_in_the_readme_are_those_of_the_doc_test() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let docs = read("crates/millstream/src/dsl/mod.rs");
+    let docs: Vec<&str> = docs.lines().map(|line| line.strip_prefix("//!").unwrap_or(line)).collect();
+    let docs: String = docs.iter().map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect();
+    let readme = read("README.md");
+    let code =
+        readme.split("## Windows, joins and time").nth(1).and_then(|section| section.split("```").nth(1)).unwrap();
+    assert!(docs.contains(code.trim_start_matches("rust\n")), "the code in README.md is not that of dsl/mod.rs");
 }

@@ -73,7 +73,7 @@ impl TopologyBuilder {
     /// A table of a topic: the last value of each key, kept in `store`.
     ///
     /// A null value deletes its key. A record without key is skipped, as it could be in any partition. Among records of
-    /// one key the last in the partition wins, also when its timestamp is older.
+    /// one key the last in the partition wins, also when its timestamp is older; each is a change, repeated ones too.
     ///
     /// ```
     /// use millstream::prelude::*;
@@ -168,7 +168,45 @@ impl TopologyBuilder {
         Table::new(self, node, children, Some(store))
     }
 
-    /// A store for processors to use; see [`Stream::process`].
+    /// A store for processors to use; see [`Stream::process`]. What is put last for a key is its row, whatever its timestamp.
+    ///
+    /// ```
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// /// Forwards what is new.
+    /// struct Changed(KeyValueStore<String, i64>);
+    ///
+    /// impl Processor for Changed {
+    ///     type KeyIn = String;
+    ///     type ValueIn = i64;
+    ///     type KeyOut = String;
+    ///     type ValueOut = i64;
+    ///
+    ///     fn process(
+    ///         &self,
+    ///         context: &mut ProcessorContext<'_, '_, String, i64>,
+    ///         record: Record<String, i64>,
+    ///     ) -> Result<(), ProcessError> {
+    ///         if self.0.get(&record.key) == Some(record.value) {
+    ///             return Ok(());
+    ///         }
+    ///         self.0.put(record.key.clone(), record.value, record.timestamp);
+    ///         context.forward(record)
+    ///     }
+    /// }
+    ///
+    /// let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
+    /// let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let last = b.store(Store::new("last", Utf8, Be64));
+    ///     b.stream(&i).process("changed", Changed(last.clone()), &[&last]).to(&o)
+    /// });
+    /// for value in [1, 1, 2] {
+    ///     driver.pipe(&input, "a".to_string(), value, 0);
+    /// }
+    /// assert_eq!(driver.values(&output), [1, 2]);
+    /// ```
     pub fn store<K, V>(&self, store: Store<K, V>) -> KeyValueStore<K, V>
     where
         K: Hash + Eq + Clone + 'static,

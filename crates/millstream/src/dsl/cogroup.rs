@@ -22,7 +22,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
     ///
     /// Each record yields an update. Records of one stream are taken in the order of their partition, whatever their
     /// timestamps; those of several streams in the order in which the task reads them, by timestamp if they are there. The
-    /// aggregate's time is the largest timestamp among its records. The topics must have the same partition count.
+    /// aggregate's time is the largest timestamp among its records. Null values are values. The topics must have the same
+    /// partition count.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -74,7 +75,7 @@ impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> CogroupedStream<K, A> {
         self
     }
 
-    /// The aggregate of each key, begun with `init()`, as a table.
+    /// The aggregate of each key, begun with `init()`, as a table. See [`GroupedStream::cogroup`] for an example.
     pub fn aggregate(self, store: Store<K, A>, init: impl Fn() -> A + 'static) -> Table<K, A> {
         let store = self.builder.store(store);
         let changes = self.changes("cogroup");

@@ -10,8 +10,9 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// which each id passed, and forgets it when stream time is `within` further.
     ///
     /// Out of order, of the records of an id the one that is processed first passes. A record that is `within` or more behind
-    /// stream time passes and leaves no trace, as it is not known what passed then. Duplicates do not prolong the time. Records
-    /// of an id must have the same key, or be in the same partition by other means.
+    /// stream time passes and leaves no trace, as it is not known what passed then. Duplicates do not prolong the time. Null keys
+    /// and values are for `id` to look at, as any other. Records of an id must have the same key, or be in the same partition
+    /// by other means.
     ///
     /// ```
     /// # use millstream::prelude::*;

@@ -13,7 +13,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
     /// Counts, exactly, how many different items the records of each key have. The items, as `item_serde` writes them, are
     /// kept in a second store, `<store>-items`.
     ///
-    /// Each record yields an update, also one whose item was there already. An older record counts as any other; the time is
+    /// Each record yields an update, also one whose item was there already. Null values are for `item` to look at. An older
+    /// record counts as any other; the time is
     /// the largest timestamp among the key's records.
     ///
     /// ```

@@ -22,7 +22,8 @@ impl TopologyBuilder {
     /// from the beginning; no task that uses it runs before it was read to its end. There is no changelog: the topic is
     /// it, and should be compacted. While tasks run it is kept up to date between batches of records: not in the order of
     /// timestamps, and not as part of a transaction, so after an abort a record may be joined with a newer row. A null
-    /// value deletes its key, a record without key is skipped. `name` is the table's among the stores.
+    /// value deletes its key, a record without key is skipped, and of the records of a key the last in its partition wins. `name`
+    /// is the table's among the stores.
     ///
     /// ```
     /// use millstream::prelude::*;
@@ -57,7 +58,25 @@ impl TopologyBuilder {
 impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Joins each record with the global table's value of the key that `key` chooses, as it is when the record is
     /// processed; a record for which there is none, or whose key is `None`, is dropped. Changes of the table yield nothing.
-    /// The record keeps its own key and timestamp. See [`TopologyBuilder::global_table`] for an example.
+    /// The record keeps its own key and timestamp. Its own key and value may be null; an older record and a repeated one are
+    /// joined as any other.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (names, sales) = (Topic::new("names", Be64, Utf8), Topic::new("sales", Unit, Json));
+    /// # let output = Topic::new("out", Unit, Utf8);
+    /// # let (n, s, o) = (names.clone(), sales.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let names = b.global_table(&n, "names");
+    ///     b.stream(&s).join_global(&names, |_, customer: &Option<i64>| *customer, |_, name| name.clone()).to(&o)
+    /// });
+    /// driver.pipe(&names, 1, "Ann".to_string(), 0);
+    /// for customer in [Some(1), Some(2), None] {
+    ///     driver.pipe(&sales, (), customer, 0);
+    /// }
+    /// assert_eq!(driver.values(&output), ["Ann"]);
+    /// ```
     pub fn join_global<G, T, W, M>(
         &self,
         table: &GlobalTable<G, T>,

@@ -19,6 +19,9 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Groups by another key: writes the records to the repartition topic `<application_id>-<name>-repartition`, named
     /// and written by `topic`, and reads them there again. Timestamps and headers stay.
     ///
+    /// Records of one partition keep their order, late and repeated ones too; null values are values. Those that get a null
+    /// key are spread over the partitions, and aggregated in each apart: filter them out first.
+    ///
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;
@@ -49,7 +52,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         GroupedStream { stream: keyed.repartition(topic), emit: Emit::OnUpdate }
     }
 
-    /// Groups by the key as it is.
+    /// Groups by the key as it is. Records keep their order, late and repeated ones too; null values are values. Records with
+    /// a null key are in any partition, and aggregated in each apart: filter them out first.
     ///
     /// After an operator that may have changed the key this is an error: use [`Stream::group_by`], or
     /// [`Stream::repartition`] first.
@@ -75,7 +79,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     }
 
     /// Writes the records to the repartition topic `<application_id>-<name>-repartition`, named and written by
-    /// `topic`, each to its key's partition, and reads them there again.
+    /// `topic`, each to its key's partition, and reads them there again. Timestamps and headers stay, and so does the order of
+    /// the records of one partition, late and repeated ones too. Those with a null key are spread; null values are values.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -128,14 +133,14 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
         GroupedStream { emit, ..self }
     }
 
-    /// Counts the records of each key. An older record counts as any other; the count's time is the largest timestamp
-    /// among its records. See [`Stream::group_by`] for an example.
+    /// Counts the records of each key. An older record, a repeated one, and one with a null value count as any other, and each
+    /// yields an update; the count's time is the largest timestamp among its records. See [`Stream::group_by`] for an example.
     pub fn count(&self, store: Store<K, i64>) -> Table<K, i64> {
         self.fold("count", store, |_, _, count| *count.get_or_insert(0) += 1)
     }
 
     /// Combines the values of each key, in the order of their partition: `reducer(so far, next)`; the first value is
-    /// taken as it is. See [`Stream::group_by_key`] for an example.
+    /// taken as it is. All else is as with [`GroupedStream::count`]. See [`Stream::group_by_key`] for an example.
     pub fn reduce(&self, store: Store<K, V>, reducer: impl Fn(&V, V) -> V + 'static) -> Table<K, V> {
         self.fold("reduce", store, move |_, value, so_far| {
             *so_far = Some(match so_far {
@@ -145,7 +150,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
         })
     }
 
-    /// Folds the values of each key into an aggregate of another type, in the order of their partition.
+    /// Folds the values of each key into an aggregate of another type, in the order of their partition. All else is as with
+    /// [`GroupedStream::count`].
     ///
     /// ```
     /// # use millstream::prelude::*;

@@ -9,7 +9,8 @@ use crate::topic::Topic;
 impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Spreads the records evenly over all partitions, whatever their keys: for costly work that needs no grouping.
     ///
-    /// Records of one key lose their order, and an operator that groups or joins by key after it is an error.
+    /// Records of one key lose their order, and an operator that groups or joins by key after it is an error. Null keys and
+    /// values, late and repeated records are as any other.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -40,7 +41,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Gives every record to every partition (Storm's all grouping): for what all tasks must know.
     ///
     /// Each partition gets the records of one of this stream's partitions in their order. An operator that groups or joins
-    /// by key after it is an error: every task would count the same.
+    /// by key after it is an error: every task would count the same. Null keys and values, late and repeated records are as any
+    /// other.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -64,7 +66,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Gives all records to one task, through a topic of one partition: for what must be seen as a whole. That task is the
     /// limit of what can be processed.
     ///
-    /// Records keep their key, and can be grouped by it.
+    /// Records keep their key, and can be grouped by it, null keys included. Those of one partition keep their order, late and
+    /// repeated ones too; null values are values.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -90,7 +93,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     }
 
     /// Gives each record to the partition that `partition` chooses from its key, its value and the count of partitions
-    /// (Storm's direct grouping). One that does not exist is an error of the record.
+    /// (Storm's direct grouping). One that does not exist is an error of the record. Null keys and values are for `partition` to
+    /// look at; records that go the same way keep their order, late and repeated ones too.
     ///
     /// As the value may decide, an operator that groups or joins by key after it is an error; see
     /// [`Stream::repartition_by`].
@@ -119,7 +123,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     }
 
     /// As [`Stream::repartition`], with a partition that `partition` chooses from the key and the count of partitions. As it
-    /// follows from the key alone, records can be grouped by key; to be joined, the other side must be spread alike.
+    /// follows from the key alone, records can be grouped by key, null keys included; to be joined, the other side must be spread
+    /// alike. Order, null values and repeated records are as with [`Stream::repartition`].
     ///
     /// ```
     /// # use millstream::prelude::*;

@@ -9,6 +9,9 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// is dropped; of a [versioned table](super::TopologyBuilder::versioned_table), its value as of the record's timestamp.
     /// Changes of the table yield nothing. Both topics must have the same partition count.
     ///
+    /// What is in the table follows from the order of processing, not from timestamps, if it has no versions; an older record
+    /// and a repeated one are joined as any other. A null key has no row; a null value comes to `joiner` as the serde reads it.
+    ///
     /// ```
     /// # use millstream::prelude::*;
     /// # use millstream_test::TopologyTestDriver;

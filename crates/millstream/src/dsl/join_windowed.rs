@@ -73,7 +73,26 @@ impl<K: Clone + 'static, V: Clone + 'static, W: Clone + 'static, R> WindowedJoin
         self.late.stream(&self.results.builder, false)
     }
 
-    /// The late records of the stream that it was joined with.
+    /// The late records of the stream that it was joined with, as they were.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # use std::time::Duration;
+    /// # let (orders, payments) = (Topic::<_, i64>::new("orders", Utf8, Be64), Topic::<_, i64>::new("payments", Utf8, Be64));
+    /// # let late = Topic::<_, i64>::new("late", Utf8, Be64);
+    /// # let (o, p, l) = (orders.clone(), payments.clone(), late.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let windows = JoinWindows::of_time_difference(Duration::from_millis(10));
+    ///     let stores = JoinStores::new("paid", Utf8, Be64, Be64);
+    ///     let joined = b.stream(&o).join_windowed(&b.stream(&p), windows, stores, |order, paid| order - paid);
+    ///     joined.other_late().to(&l)
+    /// });
+    /// driver.pipe(&payments, "a".to_string(), 1, 100);
+    /// driver.pipe(&orders, "a".to_string(), 2, 0);
+    /// driver.pipe(&payments, "a".to_string(), 3, 0);
+    /// assert_eq!(driver.values(&late), [3]);
+    /// ```
     pub fn other_late(&self) -> Stream<K, W> {
         self.other_late.stream(&self.results.builder, false)
     }
@@ -131,7 +150,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// `None`, once its window with the grace is over, with its own timestamp.
     ///
     /// A record that has had such a result meets nothing any more; so it is joined or it is not, and never both. One whose
-    /// window is over when it comes has its result at once, as has one with a null key.
+    /// window and grace are over when it comes has its result at once, as has one with a null key.
     ///
     /// ```
     /// # use millstream::prelude::*;

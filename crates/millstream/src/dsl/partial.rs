@@ -29,7 +29,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     ///
     /// Each task aggregates what it gets until the next commit, and then sends one partial aggregate of each key on, by a
     /// second repartition topic; there they are merged. So the order of a key's records is lost, and the aggregation must
-    /// not depend on it. Records with a null key are spread over all tasks, and merged as one key.
+    /// not depend on it. Late and repeated records and null values are as any other. Records with a null key are spread over all
+    /// tasks, and so are their parts: filter them out first.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -70,12 +71,13 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> PartialGroupedStream<K, V> {
-    /// Counts the records of each key.
+    /// Counts the records of each key. See [`Stream::partial_key`] for an example.
     pub fn count(&self) -> PartialAggregates<K, i64> {
         self.fold("partial-count", |_, _, count| *count.get_or_insert(0) += 1)
     }
 
-    /// Combines the values of each key: `reducer(so far, next)`; the first value of a part is taken as it is.
+    /// Combines the values of each key: `reducer(so far, next)`; the first value of a part is taken as it is. See
+    /// [`Stream::partial_key`] for an example.
     pub fn reduce(&self, reducer: impl Fn(&V, V) -> V + 'static) -> PartialAggregates<K, V> {
         self.fold("partial-reduce", move |_, value, so_far| {
             *so_far = Some(match so_far {
@@ -127,7 +129,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> PartialGroupedStream<K,
 
 impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> PartialAggregates<K, A> {
     /// Merges the parts of each key, brought together by the repartition topic `<application_id>-<name>-repartition`:
-    /// `merger(so far, part)`, in the order in which they come. The time of a result is the largest timestamp of its
+    /// `merger(so far, part)`, in the order in which they come. Each part yields an update, also one that changes nothing. The
+    /// time of a result is the largest timestamp of its
     /// records. See [`Stream::partial_key`] for an example.
     pub fn merge(&self, topic: Topic<K, A>, store: Store<K, A>, merger: impl Fn(&A, A) -> A + 'static) -> Table<K, A> {
         self.parts.repartition(topic).group_by_key().reduce(store, merger)

@@ -11,6 +11,9 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     /// Processes each record with a processor written by hand, which may use `stores`. Name and stores are given, for
     /// the topology to show; a grouping or join after it needs a repartition topic, as the key may be another.
     ///
+    /// Records come in the order of their partition, late, null and repeated ones as any other: what becomes of them is the
+    /// processor's to say. After an abort they come again, with the stores as they were.
+    ///
     /// ```
     /// use std::time::Duration;
     ///

@@ -47,7 +47,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     }
 
     /// Writes the records to a topic, each to the partition that `partitioner` chooses from its key, its value (`None`
-    /// for a tombstone) and the count of partitions. One that does not exist is an error of the record.
+    /// for a tombstone) and the count of partitions. One that does not exist is an error of the record. Null keys
+    /// go where it says, too; records of one partition keep their order, late and repeated ones included.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -69,7 +70,8 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     }
 
     /// Writes each record to the topic that `name` chooses for it (Kafka Streams' `TopicNameExtractor`), to its key's
-    /// partition. The topics must exist: one that does not is an error.
+    /// partition. The topics must exist: one that does not is an error. Null keys and values, order and repeated records are as
+    /// with [`Stream::to`].
     ///
     /// ```
     /// # use millstream::prelude::*;

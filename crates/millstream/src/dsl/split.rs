@@ -53,7 +53,23 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
 }
 
 impl<K: Clone + 'static, V: Clone + 'static> Split<K, V> {
-    /// The records for which `predicate` holds and that no branch before took.
+    /// The records for which `predicate` holds and that no branch before took; null, late and repeated ones as any other.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, low, high) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::new("low", Unit, Be64), Topic::new("high", Unit, Be64));
+    /// # let (i, l, h) = (input.clone(), low.clone(), high.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let mut split = b.stream(&i).split();
+    ///     split.branch(|_, v| *v < 10).to(&l);
+    ///     split.branch(|_, v| *v < 99).to(&h);
+    /// });
+    /// for value in [1, 20, 100] {
+    ///     driver.pipe(&input, (), value, 0);
+    /// }
+    /// assert_eq!((driver.values(&low), driver.values(&high)), (vec![1], vec![20]));
+    /// ```
     pub fn branch(&mut self, predicate: impl Fn(&K, &V) -> bool + 'static) -> Stream<K, V> {
         let node = self.builder.graph.borrow_mut().node(NodeKind::Processor("branch"), &[self.node]);
         let stream = Stream::new(&self.builder, node, self.key_changed);
@@ -61,7 +77,23 @@ impl<K: Clone + 'static, V: Clone + 'static> Split<K, V> {
         stream
     }
 
-    /// The records that no branch took.
+    /// The records that no branch took; null, late and repeated ones as any other.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, rest) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::new("rest", Unit, Be64));
+    /// # let (i, r) = (input.clone(), rest.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let mut split = b.stream(&i).split();
+    ///     split.branch(|_, v| *v < 10);
+    ///     split.otherwise().to(&r)
+    /// });
+    /// for value in [1, 20] {
+    ///     driver.pipe(&input, (), value, 0);
+    /// }
+    /// assert_eq!(driver.values(&rest), [20]);
+    /// ```
     pub fn otherwise(mut self) -> Stream<K, V> {
         self.branch(|_, _| true)
     }

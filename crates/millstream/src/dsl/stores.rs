@@ -5,7 +5,7 @@ use crate::state::{OrderedStore, Store};
 
 impl TopologyBuilder {
     /// A store in the order of its keys for processors to use, which can be asked for ranges and prefixes; see
-    /// [`Stream::process`](super::Stream::process).
+    /// [`Stream::process`](super::Stream::process). What is put last for a key is its row, whatever its timestamp.
     ///
     /// ```
     /// use millstream::prelude::*;

@@ -11,7 +11,56 @@ use crate::state::{Connect, TimerStore};
 impl TopologyBuilder {
     /// Timers of keys, which fire by that clock: a store, whose changelog is named after `name`. They fire for the processor
     /// that they are given to with [`Stream::process_with_timers`]; others may set and cancel them, if they are given to them
-    /// as a store.
+    /// as a store. A timer for a time that has come already, by a record out of order, fires at once.
+    ///
+    /// ```
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// /// Forwards a key 10 ms of stream time after each of its records.
+    /// struct Echo(TimerStore<String>);
+    ///
+    /// impl Processor for Echo {
+    ///     type KeyIn = String;
+    ///     type ValueIn = i64;
+    ///     type KeyOut = String;
+    ///     type ValueOut = i64;
+    ///
+    ///     fn process(
+    ///         &self,
+    ///         _: &mut ProcessorContext<'_, '_, String, i64>,
+    ///         record: Record<String, i64>,
+    ///     ) -> Result<(), ProcessError> {
+    ///         self.0.set(record.key, record.timestamp + 10);
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// impl TimerProcessor for Echo {
+    ///     type TimerKey = String;
+    ///
+    ///     fn on_timer(
+    ///         &self,
+    ///         context: &mut ProcessorContext<'_, '_, String, i64>,
+    ///         timer: Timer<String>,
+    ///         time: Timestamp,
+    ///     ) -> Result<(), ProcessError> {
+    ///         context.forward(Record::new(timer.key, time, timer.at))
+    ///     }
+    /// }
+    ///
+    /// let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
+    /// let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let timers = b.timers("echo", Utf8, PunctuationType::StreamTime);
+    ///     b.stream(&i).process_with_timers("echo", Echo(timers.clone()), &timers, &[]).to(&o)
+    /// });
+    /// for (key, timestamp) in [("a", 0), ("b", 12), ("c", 1)] {
+    ///     driver.pipe(&input, key.to_string(), 0, timestamp); // c comes late, and its time is over
+    /// }
+    /// let echoes: Vec<_> = driver.records(&output).into_iter().map(|record| (record.key, record.timestamp)).collect();
+    /// assert_eq!(echoes, [("a".to_string(), 10), ("c".to_string(), 11)]);
+    /// ```
     pub fn timers<K>(&self, name: impl Into<Arc<str>>, key: impl Serde<K>, kind: PunctuationType) -> TimerStore<K>
     where
         K: Hash + Eq + Clone + 'static,

@@ -18,7 +18,7 @@ impl TopologyBuilder {
     /// The latest value of a key is the one with the largest timestamp. An update that is older is no change of the table: it
     /// becomes a part of the history, and [`Table::to_stream`] passes it on, as Kafka Streams does. One that is older than the
     /// largest timestamp in the table minus the retention is late: counted, and dropped. A null value deletes its key from
-    /// its timestamp on. A record without key is skipped.
+    /// its timestamp on. Of updates with one timestamp the last in the partition stays. A record without key is skipped.
     ///
     /// ```
     /// use std::time::Duration;

@@ -6,7 +6,8 @@ use crate::state::{SessionStore, Store, WindowStore};
 
 impl TopologyBuilder {
     /// A store of windows of `size` for processors to use, each kept for `retention` from its start on (both whole ms); see
-    /// [`Stream::process`](super::Stream::process).
+    /// [`Stream::process`](super::Stream::process). What is put last is the value, whatever its timestamp; a put into a window
+    /// whose retention is over changes nothing, and says so.
     ///
     /// ```
     /// use std::time::Duration;
@@ -69,7 +70,8 @@ impl TopologyBuilder {
     }
 
     /// A store of sessions for processors to use, each kept for `retention` (whole ms) after its end; see
-    /// [`Stream::process`](super::Stream::process).
+    /// [`Stream::process`](super::Stream::process). What is put last is the value; a session whose retention is over is not taken,
+    /// and the put says so.
     ///
     /// ```
     /// use std::time::Duration;

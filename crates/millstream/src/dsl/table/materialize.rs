@@ -11,7 +11,7 @@ use crate::state::{Connect, Store};
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
     /// Keeps the rows in a store of the table's own, with its changelog: where they are costly to work out, or to be queried.
     ///
-    /// Passes on each update, tombstones and repeated ones too.
+    /// Passes on each update in the order in which it comes, older, repeated ones and tombstones too.
     ///
     /// ```
     /// # use millstream::prelude::*;

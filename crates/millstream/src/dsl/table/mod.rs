@@ -47,7 +47,21 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
     }
 
     /// The stream of the table's changes: each update, also one that changes nothing, with the value now; `None` where
-    /// a key was deleted. See [`TopologyBuilder::table`] for an example.
+    /// a key was deleted. In the order in which the table took them, whatever their timestamps.
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # let (input, output) = (Topic::<_, i64>::new("in", Utf8, Be64), Topic::<_, i64>::new("out", Utf8, Be64));
+    /// # let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::new(move |b| b.table(&i, Store::new("rows", Utf8, Be64)).to_stream().to(&o));
+    /// for timestamp in [5, 3] {
+    ///     driver.pipe(&input, "a".to_string(), 1, timestamp);
+    /// }
+    /// driver.pipe_null(&input, "a".to_string(), 6);
+    /// let changes = [Some(1), Some(1), None].map(|value| ("a".to_string(), value));
+    /// assert_eq!(driver.entries(&output), changes);
+    /// ```
     pub fn to_stream(&self) -> Stream<K, Option<V>> {
         let node = self.builder.graph.borrow_mut().node(NodeKind::Processor("to-stream"), &[self.node]);
         let stream = Stream::new(&self.builder, node, false);

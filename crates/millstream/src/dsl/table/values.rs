@@ -50,7 +50,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
 
     /// Makes each row's value into another; `mapper` must say the same each time it is asked.
     ///
-    /// Each update yields one, also a tombstone and one that changes nothing.
+    /// Each update yields one, also an older one, a tombstone, and one that changes nothing.
     ///
     /// ```
     /// # use millstream::prelude::*;

@@ -55,8 +55,24 @@ impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static> CogroupedStream<K, A> {
 }
 
 impl<K: Hash + Eq + Clone + 'static, A: Clone + 'static, W: Windows> WindowedCogroupedStream<K, A, W> {
-    /// The same, passing on results at another time than with each update; see [`Emit`] and
-    /// [`WindowedStream::emit`](super::WindowedStream::emit).
+    /// The same, passing on results at another time than with each update; see [`Emit`].
+    ///
+    /// ```
+    /// # use millstream::prelude::*;
+    /// # use millstream_test::TopologyTestDriver;
+    /// # use std::time::Duration;
+    /// # let (sales, output) = (Topic::<_, i64>::new("sales", Utf8, Be64), Topic::<_, i64>::new("out", TimeWindowed::new(Utf8, 10), Be64));
+    /// # let (s, o) = (sales.clone(), output.clone());
+    /// # let windows = TimeWindows::tumbling(Duration::from_millis(10));
+    /// let mut driver = TopologyTestDriver::new(move |b| {
+    ///     let windowed = b.stream(&s).group_by_key().cogroup(|_, amount, sum| *sum += amount).windowed_by(windows);
+    ///     windowed.emit(Emit::OnWindowClose).aggregate(Store::new("sums", Utf8, Be64), || 0).to_stream().to(&o)
+    /// });
+    /// for (amount, timestamp) in [(1, 0), (2, 9), (4, 10)] {
+    ///     driver.pipe(&sales, "ann".to_string(), amount, timestamp);
+    /// }
+    /// assert_eq!(driver.values(&output), [3]);
+    /// ```
     pub fn emit(self, emit: Emit) -> Self {
         WindowedCogroupedStream { emit, ..self }
     }

@@ -80,7 +80,8 @@ impl Sealed for SessionWindows {}
 ///
 /// A record of which all windows are closed changes nothing: it is counted as late for this node, and goes to
 /// [`WindowedStream::late`]. Older records count as any others while their windows are open; the time of a result is the largest
-/// timestamp of its records, or the session's end. A null value is a value; records without key are for the key's serde to refuse.
+/// timestamp of its records, or the session's end. A null value is a value, and a repeated record counts again. Records with a
+/// null key, where the key's serde reads it, are aggregated in each partition apart: filter them out first.
 pub struct WindowedStream<K, V, W = TimeWindows> {
     stream: Stream<K, V>,
     windows: W,
@@ -90,7 +91,7 @@ pub struct WindowedStream<K, V, W = TimeWindows> {
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> GroupedStream<K, V> {
     /// Groups the records of a key by the windows that their timestamps fall into: [`TimeWindows`], [`SlidingWindows`] or
-    /// [`SessionWindows`].
+    /// [`SessionWindows`]. For late, null and repeated records see [`WindowedStream`].
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -140,7 +141,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: Windows> WindowedStr
         WindowedStream { emit, ..self }
     }
 
-    /// The records that came too late for every window of theirs, as they were.
+    /// The records that came too late for every window of theirs, as they were, in the order in which they came.
     ///
     /// ```
     /// # use millstream::prelude::*;
@@ -162,7 +163,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: Windows> WindowedStr
         self.late.stream(&self.stream.builder, self.stream.key_changed)
     }
 
-    /// Counts the records of each key and window. See [`GroupedStream::windowed_by`] for an example.
+    /// Counts the records of each key and window, late and null ones as [`WindowedStream`] says. See [`GroupedStream::windowed_by`] for an example.
     pub fn count(&self, store: Store<K, i64>) -> Table<Windowed<K>, i64> {
         let step = |_: &K, _, count: &mut Option<i64>| *count.get_or_insert(0) += 1;
         self.fold("windowed-count", store, Merging::new(|| None, |_, count, more| *count += more), step)
