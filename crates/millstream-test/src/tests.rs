@@ -155,3 +155,17 @@ fn headers_and_timestamps_pass_through() {
     assert_eq!((records[0].value, records[0].timestamp), (Some(2), 5));
     assert_eq!(records[0].headers.last("trace"), Some(Some(&b"7"[..])));
 }
+
+#[test]
+fn a_null_key_in_a_store_is_refused_and_not_taken_for_another() {
+    let input: Topic<Option<String>, i64> = Topic::new("input", Nullable(Utf8), Be64);
+    let i = input.clone();
+    let mut driver = TopologyTestDriver::new(move |b| {
+        b.stream(&i).group_by_key().count(Store::new("counts", Nullable(Utf8), Be64));
+    });
+    driver.pipe(&input, Some(String::new()), 1, 0);
+    let message = panic_of(|| driver.pipe(&input, None, 1, 0));
+    for part in ["task 0_0", "store counts", "null key", "filter"] {
+        assert!(message.contains(part), "no {part:?} in {message}");
+    }
+}

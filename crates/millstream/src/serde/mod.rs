@@ -96,3 +96,29 @@ pub(crate) fn encode<'a, T: 'static>(
     serde.encode(value, out)?;
     Ok(Some(out))
 }
+
+/// Appends the key of a row. A null key that would come back as another one is an error.
+pub(crate) fn append_key<T: 'static>(serde: &dyn Serde<T>, key: &T, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+    if serde.is_null(key) && !serde.decode(&[]).is_ok_and(|back| serde.is_null(&back)) {
+        return Err(SerdeError::new(
+            "found a null key, which no row can have; leave such records out, by a filter, before they are grouped, joined or \
+             stored",
+        ));
+    }
+    serde.encode(key, out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Nullable, Unit, Utf8, append_key};
+
+    #[test]
+    fn a_null_key_is_refused_unless_there_is_no_other() {
+        let mut out = Vec::new();
+        append_key(&Unit, &(), &mut out).unwrap();
+        append_key(&Nullable(Utf8), &Some("a".to_owned()), &mut out).unwrap();
+        assert_eq!(out, b"a");
+        let error = append_key(&Nullable(Utf8), &None, &mut out).unwrap_err();
+        assert!(error.to_string().contains("null key"), "{error}");
+    }
+}

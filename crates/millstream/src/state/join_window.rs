@@ -6,7 +6,7 @@ use super::join_rows::JoinRows;
 use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, encode};
+use crate::serde::{SerdeError, append_key, encode};
 use crate::time::Clock;
 
 /// One stream's records as a windowed join keeps them: all of them, also several of one key and time, until no record of
@@ -87,7 +87,7 @@ impl<K: Hash + Eq + 'static, V: 'static> JoinWindowStore<K, V> {
 
     fn encode_key(&self, key: &K, timestamp: Timestamp, number: u32, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         out.clear();
-        self.store.key.encode(key, out)?;
+        append_key(&*self.store.key, key, out)?;
         out.extend_from_slice(&timestamp.to_be_bytes());
         out.extend_from_slice(&number.to_be_bytes());
         Ok(())

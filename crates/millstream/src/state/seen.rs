@@ -7,7 +7,7 @@ use super::rows::Rows;
 use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, encode};
+use crate::serde::{SerdeError, append_key, encode};
 
 /// Ids with the time at which they were seen, each until stream time is further by the store's duration. An id that is over
 /// counts as not there, whether it is dropped already or not: it is at the next commit, with a tombstone.
@@ -86,16 +86,19 @@ impl<I: Hash + Eq + Clone + 'static> StateStore for SeenIds<I> {
             if seen.is_some_and(|seen| self.is_over(*seen, stream_time)) {
                 continue;
             }
-            let id = encode(&*self.store.key, id, &mut id_bytes)?.unwrap_or_default();
+            id_bytes.clear();
+            append_key(&*self.store.key, id, &mut id_bytes)?;
             let seen = match seen {
                 Some(seen) => encode(&*self.store.value, seen, &mut time_bytes)?,
                 None => None,
             };
-            write(id, seen, timestamp)?;
+            write(&id_bytes, seen, timestamp)?;
         }
         for (time, seen) in self.by_time.borrow().iter().take_while(|(time, _)| self.is_over(**time, stream_time)) {
             for id in seen.iter().filter(|id| ids.get(id).is_some_and(|(seen, _)| seen == time)) {
-                write(encode(&*self.store.key, id, &mut id_bytes)?.unwrap_or_default(), None, *time)?;
+                id_bytes.clear();
+                append_key(&*self.store.key, id, &mut id_bytes)?;
+                write(&id_bytes, None, *time)?;
             }
         }
         Ok(())

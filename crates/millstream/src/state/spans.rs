@@ -12,7 +12,7 @@ use super::window::split_key;
 use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, encode, split_session};
+use crate::serde::{SerdeError, append_key, encode, split_session};
 use crate::time::Clock;
 use crate::window::{Window, Windowed};
 
@@ -283,7 +283,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
         self.keys_handed_out.borrow_mut().extend(keys.iter().cloned());
         for key in &keys {
             let mut bytes = Vec::new();
-            self.store.key.encode(key, &mut bytes)?;
+            append_key(&*self.store.key, key, &mut bytes)?;
             let past_the_clock = self.with(key, |list| {
                 let place = |end: Timestamp| list.partition_point(|span| span.window.end < end.max(from));
                 for span in &list[place(from)..place(limit.saturating_add(1))] {
@@ -326,7 +326,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
 
     fn encode_key(&self, key: &K, window: Window, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         out.clear();
-        self.store.key.encode(key, out)?;
+        append_key(&*self.store.key, key, out)?;
         if let SpanKeys::Sessions = self.keys {
             out.extend_from_slice(&window.end.to_be_bytes());
         }

@@ -7,7 +7,7 @@ use super::rows::Rows;
 use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::{Headers, Timestamp};
-use crate::serde::{SerdeError, encode};
+use crate::serde::{SerdeError, append_key, encode};
 
 /// A key's change that is held back.
 #[derive(Clone)]
@@ -187,13 +187,14 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for Suppress
     fn flush(&self, _stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut row_bytes, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
         for (key, row, timestamp) in self.rows.borrow().changed() {
-            let key = encode(&*self.store.key, key, &mut key_bytes)?.unwrap_or_default();
+            key_bytes.clear();
+            append_key(&*self.store.key, key, &mut key_bytes)?;
             match row {
                 Some(row) => {
                     self.encode_row(row, &mut row_bytes, &mut scratch)?;
-                    write(key, Some(&row_bytes), timestamp)?;
+                    write(&key_bytes, Some(&row_bytes), timestamp)?;
                 }
-                None => write(key, None, timestamp)?,
+                None => write(&key_bytes, None, timestamp)?,
             }
         }
         Ok(())

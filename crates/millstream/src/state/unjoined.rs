@@ -8,7 +8,7 @@ use super::rows::Rows;
 use super::{FlushError, StateStore, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{Serde, SerdeError};
+use crate::serde::{Serde, SerdeError, append_key};
 
 /// A stream of a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -171,7 +171,7 @@ impl<K: Hash + Eq + 'static> UnjoinedStore<K> {
             rows.put(unjoined.clone(), Some(State { from, told: true }), timestamp);
             queues.add(Some(unjoined.side), timestamp, unjoined.clone());
             let mut bytes = Vec::new();
-            self.key.encode(&unjoined.key, &mut bytes)?;
+            append_key(&*self.key, &unjoined.key, &mut bytes)?;
             due.push((unjoined, from, bytes));
         }
         due.sort_by(|(a, _, a_bytes), (b, _, b_bytes)| {
@@ -211,7 +211,7 @@ impl<K: Hash + Eq + 'static> StateStore for UnjoinedStore<K> {
             key_bytes.clear();
             key_bytes.extend_from_slice(&unjoined.timestamp.to_be_bytes());
             key_bytes.push((unjoined.side == JoinSide::Left).into());
-            self.key.encode(&unjoined.key, &mut key_bytes)?;
+            append_key(&*self.key, &unjoined.key, &mut key_bytes)?;
             let value = state.map(|state| {
                 let [a, b, c, d] = state.from.to_be_bytes();
                 [a, b, c, d, state.told.into()]

@@ -7,7 +7,7 @@ use super::histories::Histories;
 use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, encode};
+use crate::serde::{SerdeError, append_key, encode};
 
 /// A typed map that remembers what its values were: each put is a version, valid from its timestamp to that of the next one.
 ///
@@ -127,7 +127,7 @@ impl<K: Hash + Eq + Clone + 'static, V: 'static> StateStore for VersionedRows<K,
         let (mut key_bytes, mut value_bytes, mut tagged) = (Vec::new(), Vec::new(), Vec::new());
         self.histories.borrow().changed(|key, timestamp, version| {
             key_bytes.clear();
-            self.store.key.encode(key, &mut key_bytes)?;
+            append_key(&*self.store.key, key, &mut key_bytes)?;
             key_bytes.extend_from_slice(&timestamp.to_be_bytes());
             let Some(version) = version else {
                 return Ok(write(&key_bytes, None, timestamp)?);

@@ -8,7 +8,7 @@ use super::rows::{ChangedRow, Rows};
 use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, encode};
+use crate::serde::{SerdeError, append_key, encode};
 use crate::time::Clock;
 use crate::window::{Window, Windowed};
 
@@ -156,7 +156,7 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> WindowStore<K, V> {
             let mut sorted = Vec::with_capacity(rows.len());
             for (key, value, timestamp) in rows.iter() {
                 let mut bytes = Vec::new();
-                inner.store.key.encode(key, &mut bytes)?;
+                append_key(&*inner.store.key, key, &mut bytes)?;
                 let key = Windowed { key: key.clone(), window: inner.window(*start) };
                 sorted.push((bytes, (key, value.clone(), timestamp)));
             }
@@ -184,7 +184,7 @@ impl<K: 'static, V> WindowRows<K, V> {
 
     fn encode_key(&self, key: &K, start: Timestamp, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         out.clear();
-        self.store.key.encode(key, out)?;
+        append_key(&*self.store.key, key, out)?;
         out.extend_from_slice(&start.to_be_bytes());
         out.extend_from_slice(&[0; 4]);
         Ok(())

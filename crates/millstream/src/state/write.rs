@@ -1,6 +1,6 @@
 use super::{FlushError, Store, WriteRow};
 use crate::record::Timestamp;
-use crate::serde::encode;
+use crate::serde::{append_key, encode};
 
 /// Encodes rows by a store's serdes, into buffers that are used again, and writes them.
 pub(crate) struct RowWriter<'a, 'w, K, V> {
@@ -17,11 +17,12 @@ impl<'a, 'w, K: 'static, V: 'static> RowWriter<'a, 'w, K, V> {
 
     /// Writes a row, `None` as a tombstone.
     pub(crate) fn write(&mut self, key: &K, value: Option<&V>, timestamp: Timestamp) -> Result<(), FlushError> {
-        let key = encode(&*self.store.key, key, &mut self.key)?.unwrap_or_default();
+        self.key.clear();
+        append_key(&*self.store.key, key, &mut self.key)?;
         let value = match value {
             Some(value) => encode(&*self.store.value, value, &mut self.value)?,
             None => None,
         };
-        Ok((self.write)(key, value, timestamp)?)
+        Ok((self.write)(&self.key, value, timestamp)?)
     }
 }
