@@ -61,9 +61,14 @@ impl Output {
     }
 
     /// Sends a watermark, as `headers`, to each partition of a repartition topic.
-    pub(crate) fn send_mark(&mut self, topic: TopicId, time: Timestamp, headers: &Headers) -> Result<(), BrokerError> {
+    pub(crate) fn send_mark(
+        &mut self,
+        topic: TopicId,
+        timestamp: Timestamp,
+        headers: &Headers,
+    ) -> Result<(), BrokerError> {
         // Kafka takes no negative timestamps; what the mark says is in its headers.
-        let timestamp = time.max(0);
+        let timestamp = timestamp.max(0);
         for partition in 0..self.producer.partitions(topic)? {
             self.sent += 1;
             let partition = Some(partition);

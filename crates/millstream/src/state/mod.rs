@@ -76,6 +76,11 @@ pub(crate) trait StateStore {
     /// What its user said of it, by a [`Store`]; `None` if there is nothing to say.
     fn options(&self) -> Option<&StoreOptions>;
 
+    /// Whether the changelog's row with this key is not of the user's making, so that versions say nothing about it.
+    fn is_unversioned(&self, _key: &[u8]) -> bool {
+        false
+    }
+
     /// Writes each row that changed since the last commit, and tombstones for what is expired at this stream time.
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError>;
 

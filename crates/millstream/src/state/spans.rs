@@ -352,6 +352,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
         Some(&self.store.options)
     }
 
+    fn is_unversioned(&self, key: &[u8]) -> bool {
+        key == HANDED_OUT
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         self.expire(stream_time);
         let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
@@ -413,7 +417,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
         let value = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
         self.latest.set(self.latest.get().max(window.end));
         self.latest_committed.set(self.latest.get());
-        // Which windows were handed out may be known later only: until then each may still be.
+        let is_deleted = value.is_none();
         let mut first = Timestamp::MAX;
         self.rows.borrow_mut().restore_part(key.clone(), |row| {
             let spans = row.get_or_insert_with(|| Spans { list: Vec::new(), commit: 0 });
@@ -431,7 +435,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
         });
         self.expiry.insert(first, key.clone());
         if self.closes_ms.get().is_some() {
-            self.closing.insert(first, key);
+            // Whatever else the row has: what was restored may be to be handed out, and too early does no harm.
+            self.closing.insert(if is_deleted { first } else { window.end }, key);
         }
         Ok(())
     }

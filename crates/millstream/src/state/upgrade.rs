@@ -83,6 +83,9 @@ impl Versions {
 
     /// Takes one record of the changelog, brought to this version.
     pub(crate) fn restore(&self, store: &dyn StateStore, record: &Message<'_>) -> Result<(), RestoreError> {
+        if store.is_unversioned(record.key.unwrap_or_default()) {
+            return Ok(store.restore(record)?);
+        }
         let (found, version) = (version_of(&record.headers)?, self.current());
         if found > version {
             return Err(RestoreError::Newer { found, version });

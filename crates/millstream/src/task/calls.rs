@@ -55,6 +55,7 @@ impl Task {
             self.dirty = true;
             self.hold_time();
             self.punctuate_stream_time(output, wall_clock)?;
+            self.push_after_end(output, wall_clock)?;
         }
         Ok(delivered)
     }

@@ -25,6 +25,7 @@ impl Task {
             let mut context = Context { output, origin: None, clock: &self.graph.clock, wall_clock };
             (hook.call)(&mut context)
                 .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
+            self.push_after_end(output, wall_clock)?;
         }
         Ok(())
     }

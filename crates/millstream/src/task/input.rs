@@ -143,6 +143,11 @@ impl Input {
         self.is_stopped && self.buffer.is_empty()
     }
 
+    /// Whether the run ends at an offset of this input.
+    pub(crate) fn has_stop(&self) -> bool {
+        self.stop.is_some()
+    }
+
     /// Whether nothing is to be read any more.
     pub(crate) fn is_stopped(&self) -> bool {
         self.is_stopped

@@ -1,6 +1,7 @@
 use std::ops::ControlFlow;
 
 use super::input::Buffered;
+use super::upstream::END_OF_RUN;
 use super::{Input, Merge, Task, TaskError};
 use crate::broker::{Fetched, Message};
 use crate::processor::{Context, Origin, Output};
@@ -130,6 +131,7 @@ impl Task {
             return self.take_mark(index, mark, offset, output, wall_clock);
         }
         self.dirty = true;
+        self.note_not_finished();
         if self.inputs[index].moves_clock {
             self.note_source_active();
             self.graph.clock.advance_sources(message.timestamp);
@@ -155,6 +157,9 @@ impl Task {
         output: &mut Output,
         wall_clock: Timestamp,
     ) -> Result<(), TaskError> {
+        if mark.time != END_OF_RUN {
+            self.note_not_finished();
+        }
         self.inputs[index].upstream.note(mark);
         self.note_upstream();
         self.inputs[index].note_processed(offset);

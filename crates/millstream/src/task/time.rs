@@ -1,4 +1,4 @@
-use super::upstream::Reached;
+use super::upstream::{END_OF_RUN, Reached};
 use super::{Task, TaskError};
 use crate::broker::BrokerError;
 use crate::processor::Output;
@@ -38,13 +38,12 @@ pub(crate) struct Pace {
     pub(crate) idle_timeout_ms: i64,
     /// How much time, in ms, passes between two watermarks that a task writes.
     pub(crate) watermark_interval_ms: i64,
+    /// Whether the run is to end.
+    pub(crate) is_bounded: bool,
 }
 
 /// A task says again what time it is when it has not for so long, for those who were not there when it last did.
 const REPEAT_MS: i64 = 10_000;
-
-/// What a task tells when it has come to the end of a run.
-const END_OF_RUN: Timestamp = Timestamp::MAX;
 
 impl TaskTime {
     pub(super) fn new(description: TimeDescription) -> Self {
@@ -118,11 +117,24 @@ impl Task {
     /// Looks at the machine's clock: inputs without records are not waited for any longer than the idle timeout. When all
     /// are idle, the task's time goes on as the machine's does. Then calls what is due.
     pub(crate) fn pass_time(&mut self, output: &mut Output, now: Timestamp, pace: Pace) -> Result<(), TaskError> {
-        if !self.time.description.is_used || self.time.is_finished {
+        if !self.time.description.is_used {
             return Ok(());
         }
-        if self.is_at_end_of_run() {
+        if self.time.is_finished {
+            // For readers that were not there when it was said.
+            if !self.time.description.announced_to.is_empty() && now.saturating_sub(self.time.told_at) >= REPEAT_MS {
+                self.time.to_tell = Some((END_OF_RUN, false));
+            }
+            return Ok(());
+        }
+        if pace.is_bounded && self.is_at_end_of_run() {
             return self.finish(output, now);
+        }
+        if self.has_pending_calls() {
+            // Their records are still to come: nobody is to go on without them.
+            self.time.idle_since = None;
+            self.decide_what_to_tell(now, pace);
+            return self.punctuate_stream_time(output, now);
         }
         if std::mem::take(&mut self.time.was_active) {
             self.time.idle_since = None;
@@ -156,9 +168,12 @@ impl Task {
         if self.has_pending_calls() {
             return false;
         }
-        let mut inputs = self.inputs.iter();
-        let is_upstream_finished = self.upstream_reached() == Reached::Time(END_OF_RUN);
-        inputs.all(|input| if input.upstream.is_used() { is_upstream_finished } else { input.is_finished() })
+        self.inputs.iter().all(|input| match (input.upstream.is_used(), input.has_stop()) {
+            (true, _) => input.upstream.is_at_end(),
+            (false, true) => input.is_finished(),
+            // A repartition topic of a circle, where nobody tells the time. What comes later finds the task not finished.
+            (false, false) => input.is_at_end(),
+        })
     }
 
     /// Pushes all that waits for time, and tells those behind that no more comes. The clock stays: a later run goes on from it.
@@ -167,6 +182,17 @@ impl Task {
         self.dirty = true;
         self.time.to_tell = Some((END_OF_RUN, false));
         self.call_alarms(END_OF_RUN, output, now)
+    }
+
+    /// Pushes what came to be held back after the end: from other operators of the task, or from calls.
+    pub(super) fn push_after_end(&mut self, output: &mut Output, now: Timestamp) -> Result<(), TaskError> {
+        if self.time.is_finished { self.call_alarms(END_OF_RUN, output, now) } else { Ok(()) }
+    }
+
+    /// Something came after all: in a circle of sub-topologies, or from an upstream task that goes on.
+    #[inline]
+    pub(super) fn note_not_finished(&mut self) {
+        self.time.is_finished = false;
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -179,7 +205,7 @@ impl Task {
             return;
         }
         let reached = self.graph.clock.now();
-        let held = if reached == Timestamp::MIN { reached } else { reached - time.description.holds_ms };
+        let held = if reached == Timestamp::MIN { reached } else { reached.saturating_sub(time.description.holds_ms) };
         let says = (held, time.idle_since.is_some());
         // One that said it is idle says no more until it is not: its time goes on with the machine's, as others know.
         let is_new = match time.told {
@@ -211,7 +237,9 @@ impl Task {
         };
         let (sub_topology, partition) = (self.id.sub_topology as u32, self.id.partition as u32);
         let headers: Headers = Mark { sub_topology, partition, tasks, time, is_idle }.headers();
-        self.time.description.announced_to.iter().try_for_each(|topic| output.send_mark(*topic, time, &headers))
+        // Brokers refuse timestamps far in the future: that of the mark of the end is the task's time.
+        let timestamp = time.min(self.graph.clock.now());
+        self.time.description.announced_to.iter().try_for_each(|topic| output.send_mark(*topic, timestamp, &headers))
     }
 
     pub(super) fn note_told(&mut self, now: Timestamp) {

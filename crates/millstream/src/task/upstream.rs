@@ -1,6 +1,9 @@
 use crate::record::Timestamp;
 use crate::time::Mark;
 
+/// What a task tells when it has come to the end of a run.
+pub(super) const END_OF_RUN: Timestamp = Timestamp::MAX;
+
 /// What the tasks that write a repartition topic have said about the time that they have come to.
 #[derive(Default)]
 pub(crate) struct Upstream {
@@ -58,6 +61,12 @@ impl Upstream {
         }
     }
 
+    /// Whether all of them have come to the end of a run. One that is idle has not.
+    pub(super) fn is_at_end(&self) -> bool {
+        let is_at_end = |said: &Option<Said>| said.is_some_and(|said| said.time == END_OF_RUN);
+        self.known.iter().all(|known| !known.tasks.is_empty() && known.tasks.iter().all(is_at_end))
+    }
+
     pub(super) fn reached(&self) -> Reached {
         let (mut active, mut idle) = (None, Timestamp::MIN);
         for known in &self.known {
@@ -88,7 +97,7 @@ impl Upstream {
 
 #[cfg(test)]
 mod tests {
-    use super::{Reached, Upstream};
+    use super::{END_OF_RUN, Reached, Upstream};
     use crate::time::Mark;
 
     fn mark(partition: u32, time: i64, is_idle: bool) -> Mark {
@@ -110,6 +119,19 @@ mod tests {
         assert_eq!(upstream.reached(), Reached::Idle(60));
         upstream.rollback();
         assert_eq!(upstream.reached(), Reached::Time(20));
+    }
+
+    #[test]
+    fn a_run_ends_when_each_task_says_so_and_an_idle_one_has_not() {
+        let mut upstream = Upstream::new(&[3]);
+        upstream.note(mark(0, END_OF_RUN, false));
+        assert!(!upstream.is_at_end(), "the other task exists");
+        upstream.note(mark(1, 20, true));
+        assert!(!upstream.is_at_end());
+        upstream.note(mark(1, END_OF_RUN, false));
+        assert!(upstream.is_at_end());
+        upstream.note(mark(0, 50, false));
+        assert!(!upstream.is_at_end(), "it goes on, in a later run");
     }
 
     #[test]

@@ -26,6 +26,11 @@ const DRAINS: i64 = 4;
 const STRETCHED_MAX_MS: i64 = 5_000;
 
 impl Committing {
+    /// Whether a commit waits for calls.
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining_since.is_some()
+    }
+
     pub(super) fn started(&mut self, now: Timestamp) {
         *self = Committing { committed_at: now, purged_at: now, restore_logged_at: now, ..Committing::default() };
     }

@@ -22,7 +22,8 @@ impl Worker {
 
     /// Whether tasks with asynchronous calls are to read nothing more, as a commit waits for what is under way.
     pub(super) fn is_draining(&self, now: Timestamp) -> bool {
-        self.leaving.is_some() || self.is_commit_due(now)
+        // Once it has begun it goes on, also when the machine's clock is set back.
+        self.leaving.is_some() || self.committing.is_draining() || self.is_commit_due(now)
     }
 
     pub(super) fn is_commit_due(&self, now: Timestamp) -> bool {

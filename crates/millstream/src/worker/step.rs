@@ -199,8 +199,11 @@ impl Worker {
             max_task_idle_ms: options.max_task_idle_ms,
             buffered_records: options.buffered_records_per_partition,
         };
-        let pace =
-            Pace { idle_timeout_ms: options.idle_timeout_ms, watermark_interval_ms: options.watermark_interval_ms };
+        let pace = Pace {
+            idle_timeout_ms: options.idle_timeout_ms,
+            watermark_interval_ms: options.watermark_interval_ms,
+            is_bounded: options.until.is_some(),
+        };
         let (mut consumed, mut delivered) = (0, 0);
         let subs = &self.application.topology.sub_topologies;
         for task in &mut self.tasks {
