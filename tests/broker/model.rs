@@ -55,6 +55,10 @@ fn sessions() -> Topic<Windowed<u64>, i64> {
     topic("sessions", SessionWindowed(Be64), Be64)
 }
 
+fn sliding() -> Topic<Windowed<u64>, i64> {
+    topic("sliding", TimeWindowed::new(Be64, 90), Be64)
+}
+
 fn suppressed() -> Topic<Windowed<u64>, i64> {
     topic("suppressed", TimeWindowed::new(Be64, 60), Be64)
 }
@@ -136,6 +140,13 @@ fn define(b: &TopologyBuilder) {
         .count(Store::new("sessions", Be64, Be64))
         .to_stream()
         .to(&sessions());
+    answers
+        .group_by_key()
+        .windowed_by(SlidingWindows::of(ms(90)).grace(ms(DISORDER_MS)))
+        .emit(Emit::OnWindowClose)
+        .count(Store::new("sliding", Be64, Be64))
+        .to_stream()
+        .to(&sliding());
     by_name
         .windowed_by(TimeWindows::tumbling(ms(60)).grace(ms(DISORDER_MS)))
         .count(Store::new("to-suppress", Be64, Be64))
@@ -162,6 +173,7 @@ fn results(broker: &dyn Broker) -> Results {
     add(&mut all, broker, &counted());
     add(&mut all, broker, &summed());
     add(&mut all, broker, &sessions());
+    add(&mut all, broker, &sliding());
     add(&mut all, broker, &suppressed());
     add(&mut all, broker, &reminded());
     all.sort();
@@ -190,8 +202,10 @@ fn history(seed: u64) -> Vec<(Event, i64)> {
 }
 
 fn load(broker: &dyn Broker, partitions: i32, order: u64) {
-    let (results, windows) =
-        ([joined().name().to_owned(), reminded().name().to_owned()], [counted(), summed(), sessions(), suppressed()]);
+    let (results, windows) = (
+        [joined().name().to_owned(), reminded().name().to_owned()],
+        [counted(), summed(), sessions(), sliding(), suppressed()],
+    );
     let names =
         [events().name().to_owned()].into_iter().chain(results).chain(windows.map(|topic| topic.name().to_owned()));
     let topics: Vec<_> = names
