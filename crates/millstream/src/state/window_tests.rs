@@ -325,3 +325,25 @@ fn what_a_run_hands_out_at_its_end_is_gone() {
     assert_eq!(rows.next(), 105 + CLOSES);
     assert_eq!(rows.take(105 + CLOSES), [handed(105, 2, 3)]);
 }
+
+/// A task comes back to its parked store, and finds in the changelog what another instance did meanwhile.
+#[test]
+fn a_window_that_comes_by_a_restore_is_handed_out() {
+    let clock = Clock::default();
+    let rows = SpanRows::new(store(), SpanKeys::Windows(SIZE), RETENTION, i64::MAX, clock.clone());
+    rows.hand_out(CLOSES);
+    rows.change(&1, |spans| drop(spans.put(Window { start: 0, end: SIZE }, Some(7), 0)));
+    clock.advance_sources(SIZE + CLOSES);
+    assert_eq!(rows.take_closed(SIZE + CLOSES).unwrap().len(), 1);
+    rows.commit(SIZE + CLOSES);
+    assert_eq!(rows.next_close(), Timestamp::MAX);
+
+    let key = [&1_i32.to_be_bytes()[..], &10_i64.to_be_bytes(), &[0; 4]].concat();
+    let value = 8_i64.to_be_bytes();
+    let record =
+        Message { offset: 0, timestamp: 10, key: Some(&key), value: Some(&value), headers: Headers::default() };
+    rows.restore(&record).unwrap();
+    assert_eq!(rows.next_close(), 10 + SIZE + CLOSES);
+    let handed_out = rows.take_closed(10 + SIZE + CLOSES).unwrap();
+    assert_eq!(handed_out.iter().map(|(_, value, _)| *value).collect::<Vec<_>>(), [8]);
+}
