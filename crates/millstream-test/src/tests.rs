@@ -169,3 +169,17 @@ fn a_null_key_in_a_store_is_refused_and_not_taken_for_another() {
         assert!(message.contains(part), "no {part:?} in {message}");
     }
 }
+
+#[test]
+fn a_row_of_unit_comes_back() {
+    let (seen, asked): (Topic<String, ()>, Topic<String, i64>) = (Topic::new("seen", Utf8, Unit), input());
+    let s = seen.clone();
+    let mut driver = TopologyTestDriver::new(move |b| {
+        let rows = b.stream(&s).group_by_key().aggregate(Store::new("rows", Utf8, Unit), || (), |_, (), ()| ());
+        b.stream(&input()).join(&rows, |value, ()| value).to(&output());
+    });
+    driver.pipe(&seen, "a".to_string(), (), 0);
+    driver.restart();
+    driver.pipe(&asked, "a".to_string(), 1, 1);
+    assert_eq!(driver.values(&output()), [1]);
+}

@@ -97,9 +97,29 @@ pub(crate) fn encode<'a, T: 'static>(
     Ok(Some(out))
 }
 
+/// Writes the value of a row into the emptied `out`; `None` for a deletion. A null value that comes back from no bytes at all is
+/// written as none: a null would delete its row.
+pub(crate) fn encode_row<'a, T: 'static>(
+    serde: &dyn Serde<T>,
+    value: &T,
+    out: &'a mut Vec<u8>,
+) -> Result<Option<&'a [u8]>, SerdeError> {
+    out.clear();
+    if serde.is_null(value) && !comes_back(serde) {
+        return Ok(None);
+    }
+    serde.encode(value, out)?;
+    Ok(Some(out))
+}
+
+/// Whether null comes back from no bytes at all.
+fn comes_back<T: 'static>(serde: &dyn Serde<T>) -> bool {
+    serde.decode(&[]).is_ok_and(|back| serde.is_null(&back))
+}
+
 /// Appends the key of a row. A null key that would come back as another one is an error.
 pub(crate) fn append_key<T: 'static>(serde: &dyn Serde<T>, key: &T, out: &mut Vec<u8>) -> Result<(), SerdeError> {
-    if serde.is_null(key) && !serde.decode(&[]).is_ok_and(|back| serde.is_null(&back)) {
+    if serde.is_null(key) && !comes_back(serde) {
         return Err(SerdeError::new(
             "found a null key, which no row can have; leave such records out, by a filter, before they are grouped, joined or \
              stored",
@@ -110,7 +130,7 @@ pub(crate) fn append_key<T: 'static>(serde: &dyn Serde<T>, key: &T, out: &mut Ve
 
 #[cfg(test)]
 mod tests {
-    use super::{Nullable, Unit, Utf8, append_key};
+    use super::{Nullable, Unit, Utf8, append_key, encode_row};
 
     #[test]
     fn a_null_key_is_refused_unless_there_is_no_other() {
@@ -120,5 +140,12 @@ mod tests {
         assert_eq!(out, b"a");
         let error = append_key(&Nullable(Utf8), &None, &mut out).unwrap_err();
         assert!(error.to_string().contains("null key"), "{error}");
+    }
+
+    #[test]
+    fn a_row_without_content_is_no_deletion() {
+        let mut out = Vec::new();
+        assert_eq!(encode_row(&Unit, &(), &mut out).unwrap(), Some(&[][..]));
+        assert_eq!(encode_row(&Nullable(Utf8), &None, &mut out).unwrap(), None);
     }
 }

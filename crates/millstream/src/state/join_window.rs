@@ -6,7 +6,7 @@ use super::join_rows::JoinRows;
 use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, append_key, encode};
+use crate::serde::{SerdeError, append_key, encode_row};
 use crate::time::Clock;
 
 /// One stream's records as a windowed join keeps them: all of them, also several of one key and time, until no record of
@@ -110,7 +110,7 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for JoinWindowStore<K, V> {
         for (key, timestamp, number, value) in rows.added() {
             if timestamp >= expired_before {
                 self.encode_key(key, timestamp, number, &mut key_bytes)?;
-                write(&key_bytes, encode(&*self.store.value, value, &mut value_bytes)?, timestamp)?;
+                write(&key_bytes, encode_row(&*self.store.value, value, &mut value_bytes)?, timestamp)?;
             }
         }
         Ok(())

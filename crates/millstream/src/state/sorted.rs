@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{Serde, SerdeError, encode};
+use crate::serde::{Serde, SerdeError, encode_row};
 
 /// A typed map in the order of its keys, with a changelog, for operators that read ranges of it.
 pub(crate) struct SortedStore<K, V> {
@@ -114,7 +114,7 @@ impl<K: Ord + 'static, V: 'static> StateStore for SortedRows<K, V> {
             key_bytes.clear();
             (self.codec.encode_key)(key, &mut key_bytes)?;
             let value = match row {
-                Some((value, _)) => encode(&*self.codec.value, value, &mut value_bytes)?,
+                Some((value, _)) => encode_row(&*self.codec.value, value, &mut value_bytes)?,
                 None => None,
             };
             write(&key_bytes, value, undo.changed_at)?;

@@ -12,7 +12,7 @@ use super::window::split_key;
 use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, append_key, encode, split_session};
+use crate::serde::{SerdeError, append_key, encode_row, split_session};
 use crate::time::Clock;
 use crate::window::{Window, Windowed};
 
@@ -364,7 +364,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
             differences(before, now, self.commit.get(), |window, old, new| {
                 self.encode_key(key, window, &mut key_bytes)?;
                 let value = match new.and_then(|span| span.value.as_ref()) {
-                    Some(value) => encode(&*self.store.value, value, &mut value_bytes)?,
+                    Some(value) => encode_row(&*self.store.value, value, &mut value_bytes)?,
                     None => None,
                 };
                 let timestamp = new.or(old).map_or(stream_time, |span| span.timestamp);

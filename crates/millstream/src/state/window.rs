@@ -8,7 +8,7 @@ use super::rows::{ChangedRow, Rows};
 use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{SerdeError, append_key, encode};
+use crate::serde::{SerdeError, append_key, encode_row};
 use crate::time::Clock;
 use crate::window::{Window, Windowed};
 
@@ -253,7 +253,7 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for WindowRows<K, V> {
             for (key, value, timestamp) in rows.changed() {
                 self.encode_key(key, *start, &mut key_bytes)?;
                 let value = match value {
-                    Some(value) => encode(&*self.store.value, value, &mut value_bytes)?,
+                    Some(value) => encode_row(&*self.store.value, value, &mut value_bytes)?,
                     None => None,
                 };
                 write(&key_bytes, value, timestamp)?;

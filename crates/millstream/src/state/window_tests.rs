@@ -332,7 +332,9 @@ fn a_window_that_comes_by_a_restore_is_handed_out() {
     let clock = Clock::default();
     let rows = SpanRows::new(store(), SpanKeys::Windows(SIZE), RETENTION, i64::MAX, clock.clone());
     rows.hand_out(CLOSES);
-    rows.change(&1, |spans| drop(spans.put(Window { start: 0, end: SIZE }, Some(7), 0)));
+    rows.change(&1, |spans| {
+        spans.put(Window { start: 0, end: SIZE }, Some(7), 0);
+    });
     clock.advance_sources(SIZE + CLOSES);
     assert_eq!(rows.take_closed(SIZE + CLOSES).unwrap().len(), 1);
     rows.commit(SIZE + CLOSES);

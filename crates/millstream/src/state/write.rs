@@ -1,6 +1,6 @@
 use super::{FlushError, Store, WriteRow};
 use crate::record::Timestamp;
-use crate::serde::{append_key, encode};
+use crate::serde::{append_key, encode_row};
 
 /// Encodes rows by a store's serdes, into buffers that are used again, and writes them.
 pub(crate) struct RowWriter<'a, 'w, K, V> {
@@ -20,7 +20,7 @@ impl<'a, 'w, K: 'static, V: 'static> RowWriter<'a, 'w, K, V> {
         self.key.clear();
         append_key(&*self.store.key, key, &mut self.key)?;
         let value = match value {
-            Some(value) => encode(&*self.store.value, value, &mut self.value)?,
+            Some(value) => encode_row(&*self.store.value, value, &mut self.value)?,
             None => None,
         };
         Ok((self.write)(&self.key, value, timestamp)?)
