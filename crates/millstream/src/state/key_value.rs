@@ -1,15 +1,12 @@
-use std::cell::RefCell;
 use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::expiry::TimeToLive;
+use super::kept::{Kept, KeyedRows};
 use super::rows::{ChangedRow, Rows};
-use super::write::RowWriter;
-use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
-use crate::broker::Message;
+use super::{Connect, StateStore, Store, StoreId};
 use crate::record::Timestamp;
-use crate::serde::{Serde, SerdeError};
+use crate::serde::Serde;
 use crate::time::Clock;
 
 /// A typed map with a changelog: one value a key, with the time of its last change.
@@ -17,20 +14,12 @@ use crate::time::Clock;
 /// The handle is cheap to clone; a processor keeps one.
 pub struct KeyValueStore<K, V> {
     id: StoreId,
-    inner: Rc<KeyValueRows<K, V>>,
-}
-
-/// The store itself, shared by its handles and its task.
-pub(crate) struct KeyValueRows<K, V> {
-    store: Store<K, V>,
-    rows: RefCell<Rows<K, V>>,
-    time_to_live: Option<TimeToLive<K>>,
+    inner: Rc<Kept<Rows<K, V>, K, V>>,
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> KeyValueStore<K, V> {
     pub(crate) fn new(id: StoreId, store: Store<K, V>, clock: &Clock) -> Self {
-        let time_to_live = TimeToLive::of(&store, clock);
-        KeyValueStore { id, inner: Rc::new(KeyValueRows { store, rows: RefCell::default(), time_to_live }) }
+        KeyValueStore { id, inner: Rc::new(Kept::new(store, clock)) }
     }
 
     pub(crate) fn erased(&self) -> Rc<dyn StateStore> {
@@ -46,7 +35,7 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> KeyValueStore<K, V> {
 
     /// Looks at the key's value and the time of its last change, without a clone. `look` must not change this store.
     pub fn with<R>(&self, key: &K, look: impl FnOnce(Option<(&V, Timestamp)>) -> R) -> R {
-        look(self.inner.rows.borrow().get(key).filter(|(_, timestamp)| self.inner.is_alive(*timestamp)))
+        self.inner.with(key, look)
     }
 
     /// Sets the key's value as of `timestamp` (ms).
@@ -64,11 +53,7 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> KeyValueStore<K, V> {
     where
         K: Clone,
     {
-        let mut rows = self.inner.rows.borrow_mut();
-        match &self.inner.time_to_live {
-            None => rows.update(key, change),
-            Some(limit) => rows.update(key, |value, timestamp| limit.change(value, timestamp, change)),
-        }
+        self.inner.update(key, change)
     }
 
     /// The rows that changed since the last commit, in the order of their first change.
@@ -108,12 +93,6 @@ impl<K, V> KeyValueStore<K, V> {
     }
 }
 
-impl<K, V> KeyValueRows<K, V> {
-    fn is_alive(&self, timestamp: Timestamp) -> bool {
-        self.time_to_live.as_ref().is_none_or(|limit| limit.is_alive(timestamp))
-    }
-}
-
 impl<K, V> Clone for KeyValueStore<K, V> {
     fn clone(&self) -> Self {
         KeyValueStore { id: self.id, inner: self.inner.clone() }
@@ -123,60 +102,5 @@ impl<K, V> Clone for KeyValueStore<K, V> {
 impl<K, V> Connect for KeyValueStore<K, V> {
     fn store_id(&self) -> StoreId {
         self.id
-    }
-}
-
-impl<K: Hash + Eq + Clone + 'static, V: 'static> StateStore for KeyValueRows<K, V> {
-    fn options(&self) -> Option<&StoreOptions> {
-        Some(&self.store.options)
-    }
-
-    fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
-        let rows = self.rows.borrow();
-        let mut writer = RowWriter::new(&self.store, write);
-        let Some(limit) = &self.time_to_live else {
-            return rows.changed().try_for_each(|(key, value, timestamp)| writer.write(key, value, timestamp));
-        };
-        for (key, value, timestamp) in rows.changed() {
-            writer.write(key, value.filter(|_| limit.is_alive_at(timestamp, stream_time)), timestamp)?;
-        }
-        limit.for_each_due(stream_time, |key| match rows.get(key) {
-            Some((_, timestamp)) if !limit.is_alive_at(timestamp, stream_time) => writer.write(key, None, timestamp),
-            _ => Ok(()),
-        })
-    }
-
-    fn commit(&self, stream_time: Timestamp) {
-        let mut rows = self.rows.borrow_mut();
-        let Some(limit) = &self.time_to_live else {
-            return rows.commit();
-        };
-        for (key, value, timestamp) in rows.changed() {
-            if value.is_some() {
-                limit.note(key, timestamp);
-            }
-        }
-        rows.commit();
-        for key in limit.take_due(stream_time) {
-            match rows.get(&key).map(|(_, timestamp)| timestamp) {
-                Some(timestamp) if limit.is_alive_at(timestamp, stream_time) => limit.note(&key, timestamp),
-                Some(timestamp) => rows.restore(key, None, timestamp),
-                None => {}
-            }
-        }
-    }
-
-    fn rollback(&self) {
-        self.rows.borrow_mut().rollback();
-    }
-
-    fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
-        let key = self.store.key.decode(record.key.unwrap_or_default())?;
-        let value = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
-        if let (Some(limit), Some(_)) = (&self.time_to_live, &value) {
-            limit.note(&key, record.timestamp);
-        }
-        self.rows.borrow_mut().restore(key, value, record.timestamp);
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod global;
 mod histories;
 mod join_rows;
 mod join_window;
+mod kept;
 mod key_value;
 mod ordered;
 mod ordered_rows;

@@ -1,15 +1,11 @@
-use std::cell::RefCell;
 use std::hash::Hash;
 use std::ops::RangeBounds;
 use std::rc::Rc;
 
-use super::expiry::TimeToLive;
+use super::kept::Kept;
 use super::ordered_rows::OrderedRows;
-use super::write::RowWriter;
-use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
-use crate::broker::Message;
+use super::{Connect, StateStore, Store, StoreId};
 use crate::record::Timestamp;
-use crate::serde::SerdeError;
 use crate::time::Clock;
 
 /// A typed map in the order of its keys, with a changelog: one value a key, with the time of its last change.
@@ -17,20 +13,12 @@ use crate::time::Clock;
 /// Keys are in the order of `K`, not in that of their bytes. The handle is cheap to clone; a processor keeps one.
 pub struct OrderedStore<K, V> {
     id: StoreId,
-    inner: Rc<OrderedStoreRows<K, V>>,
-}
-
-/// The store itself, shared by its handles and its task.
-pub(crate) struct OrderedStoreRows<K, V> {
-    store: Store<K, V>,
-    rows: RefCell<OrderedRows<K, V>>,
-    time_to_live: Option<TimeToLive<K>>,
+    inner: Rc<Kept<OrderedRows<K, V>, K, V>>,
 }
 
 impl<K: Ord + Hash + Clone + 'static, V: Clone + 'static> OrderedStore<K, V> {
     pub(crate) fn new(id: StoreId, store: Store<K, V>, clock: &Clock) -> Self {
-        let time_to_live = TimeToLive::of(&store, clock);
-        OrderedStore { id, inner: Rc::new(OrderedStoreRows { store, rows: RefCell::default(), time_to_live }) }
+        OrderedStore { id, inner: Rc::new(Kept::new(store, clock)) }
     }
 
     pub(crate) fn erased(&self) -> Rc<dyn StateStore> {
@@ -44,7 +32,7 @@ impl<K: Ord + Hash + Clone + 'static, V: Clone + 'static> OrderedStore<K, V> {
 
     /// Looks at the key's value and the time of its last change, without a clone. `look` must not change this store.
     pub fn with<R>(&self, key: &K, look: impl FnOnce(Option<(&V, Timestamp)>) -> R) -> R {
-        look(self.inner.rows.borrow().get(key).filter(|(_, timestamp)| self.inner.is_alive(*timestamp)))
+        self.inner.with(key, look)
     }
 
     /// Sets the key's value as of `timestamp` (ms).
@@ -59,11 +47,7 @@ impl<K: Ord + Hash + Clone + 'static, V: Clone + 'static> OrderedStore<K, V> {
 
     /// Changes the key's value, `None` where there is none, and its time in place. `change` must not use this store.
     pub fn update<R>(&self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R {
-        let mut rows = self.inner.rows.borrow_mut();
-        match &self.inner.time_to_live {
-            None => rows.update(key, change),
-            Some(limit) => rows.update(key, |value, timestamp| limit.change(value, timestamp, change)),
-        }
+        self.inner.update(key, change)
     }
 
     /// Looks at each row whose key is in the range, in order: `look(key, value, timestamp)`. `look` must not change this
@@ -128,12 +112,6 @@ impl<V: Clone + 'static> OrderedStore<Vec<u8>, V> {
     }
 }
 
-impl<K, V> OrderedStoreRows<K, V> {
-    fn is_alive(&self, timestamp: Timestamp) -> bool {
-        self.time_to_live.as_ref().is_none_or(|limit| limit.is_alive(timestamp))
-    }
-}
-
 impl<K, V> Clone for OrderedStore<K, V> {
     fn clone(&self) -> Self {
         OrderedStore { id: self.id, inner: self.inner.clone() }
@@ -143,60 +121,5 @@ impl<K, V> Clone for OrderedStore<K, V> {
 impl<K, V> Connect for OrderedStore<K, V> {
     fn store_id(&self) -> StoreId {
         self.id
-    }
-}
-
-impl<K: Ord + Hash + Clone + 'static, V: 'static> StateStore for OrderedStoreRows<K, V> {
-    fn options(&self) -> Option<&StoreOptions> {
-        Some(&self.store.options)
-    }
-
-    fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
-        let rows = self.rows.borrow();
-        let mut writer = RowWriter::new(&self.store, write);
-        let Some(limit) = &self.time_to_live else {
-            return rows.changed().try_for_each(|(key, value, timestamp)| writer.write(key, value, timestamp));
-        };
-        for (key, value, timestamp) in rows.changed() {
-            writer.write(key, value.filter(|_| limit.is_alive_at(timestamp, stream_time)), timestamp)?;
-        }
-        limit.for_each_due(stream_time, |key| match rows.get(key) {
-            Some((_, timestamp)) if !limit.is_alive_at(timestamp, stream_time) => writer.write(key, None, timestamp),
-            _ => Ok(()),
-        })
-    }
-
-    fn commit(&self, stream_time: Timestamp) {
-        let mut rows = self.rows.borrow_mut();
-        let Some(limit) = &self.time_to_live else {
-            return rows.commit();
-        };
-        for (key, value, timestamp) in rows.changed() {
-            if value.is_some() {
-                limit.note(key, timestamp);
-            }
-        }
-        rows.commit();
-        for key in limit.take_due(stream_time) {
-            match rows.get(&key).map(|(_, timestamp)| timestamp) {
-                Some(timestamp) if limit.is_alive_at(timestamp, stream_time) => limit.note(&key, timestamp),
-                Some(timestamp) => rows.restore(key, None, timestamp),
-                None => {}
-            }
-        }
-    }
-
-    fn rollback(&self) {
-        self.rows.borrow_mut().rollback();
-    }
-
-    fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
-        let key = self.store.key.decode(record.key.unwrap_or_default())?;
-        let value = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
-        if let (Some(limit), Some(_)) = (&self.time_to_live, &value) {
-            limit.note(&key, record.timestamp);
-        }
-        self.rows.borrow_mut().restore(key, value, record.timestamp);
-        Ok(())
     }
 }

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+use super::kept::KeyedRows;
 use crate::record::Timestamp;
 
 /// Rows in the order of their keys, with the undo log of what changed since the last commit.
@@ -29,11 +30,6 @@ impl<K, V> Default for OrderedRows<K, V> {
 }
 
 impl<K: Ord + Clone, V> OrderedRows<K, V> {
-    pub(crate) fn get(&self, key: &K) -> Option<(&V, Timestamp)> {
-        let row = self.rows.get(key)?;
-        row.value.as_ref().map(|value| (value, row.timestamp))
-    }
-
     /// Sets or, with `None`, deletes.
     pub(crate) fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
         match self.rows.get_mut(&key) {
@@ -54,9 +50,32 @@ impl<K: Ord + Clone, V> OrderedRows<K, V> {
         }
     }
 
-    /// Changes a value, `None` where there is none, and its time in place.
-    pub(crate) fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
+    /// The rows whose keys are in the range, in order; none where it ends before it begins.
+    pub(crate) fn range(&self, range: (Bound<&K>, Bound<&K>)) -> impl DoubleEndedIterator<Item = (&K, &V, Timestamp)> {
+        let rows = (!is_empty(range)).then(|| self.rows.range(range));
+        rows.into_iter().flatten().filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
+    }
+
+    /// The rows from a key on, in order, the key given in a borrowed form.
+    pub(crate) fn from<Q: Ord + ?Sized>(&self, from: &Q) -> impl Iterator<Item = (&K, &V, Timestamp)>
     where
+        K: std::borrow::Borrow<Q>,
+    {
+        let rows = self.rows.range::<Q, _>((Bound::Included(from), Bound::Unbounded));
+        rows.filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
+    }
+}
+
+impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
+    fn get(&self, key: &K) -> Option<(&V, Timestamp)> {
+        let row = self.rows.get(key)?;
+        row.value.as_ref().map(|value| (value, row.timestamp))
+    }
+
+    /// Changes a value, `None` where there is none, and its time in place.
+    fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
+    where
+        K: Clone,
         V: Clone,
     {
         let row = match self.rows.get_mut(key) {
@@ -84,7 +103,11 @@ impl<K: Ord + Clone, V> OrderedRows<K, V> {
 
     /// The rows that changed since the last commit, in the order of their first change: key, value or `None` if deleted,
     /// time.
-    pub(crate) fn changed(&self) -> impl Iterator<Item = (&K, Option<&V>, Timestamp)> {
+    fn changed<'a>(&'a self) -> impl Iterator<Item = (&'a K, Option<&'a V>, Timestamp)>
+    where
+        K: 'a,
+        V: 'a,
+    {
         self.undo.iter().filter_map(|Undo { key, before }| {
             let row = self.rows.get(key)?;
             // A row made and deleted within one commit was never in the changelog, and is not written.
@@ -93,7 +116,7 @@ impl<K: Ord + Clone, V> OrderedRows<K, V> {
         })
     }
 
-    pub(crate) fn commit(&mut self) {
+    fn commit(&mut self) {
         for Undo { key, .. } in self.undo.drain(..) {
             if let Some(row) = self.rows.get_mut(&key) {
                 row.dirty = false;
@@ -104,7 +127,7 @@ impl<K: Ord + Clone, V> OrderedRows<K, V> {
         }
     }
 
-    pub(crate) fn rollback(&mut self) {
+    fn rollback(&mut self) {
         for Undo { key, before } in self.undo.drain(..) {
             match before {
                 Some((value, timestamp)) => {
@@ -118,7 +141,7 @@ impl<K: Ord + Clone, V> OrderedRows<K, V> {
     }
 
     /// Sets or deletes without the undo log: what the changelog says is committed.
-    pub(crate) fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
+    fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
         match value {
             Some(_) => {
                 self.rows.insert(key, Row { value, timestamp, dirty: false });
@@ -127,21 +150,6 @@ impl<K: Ord + Clone, V> OrderedRows<K, V> {
                 self.rows.remove(&key);
             }
         }
-    }
-
-    /// The rows whose keys are in the range, in order; none where it ends before it begins.
-    pub(crate) fn range(&self, range: (Bound<&K>, Bound<&K>)) -> impl DoubleEndedIterator<Item = (&K, &V, Timestamp)> {
-        let rows = (!is_empty(range)).then(|| self.rows.range(range));
-        rows.into_iter().flatten().filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
-    }
-
-    /// The rows from a key on, in order, the key given in a borrowed form.
-    pub(crate) fn from<Q: Ord + ?Sized>(&self, from: &Q) -> impl Iterator<Item = (&K, &V, Timestamp)>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        let rows = self.rows.range::<Q, _>((Bound::Included(from), Bound::Unbounded));
-        rows.filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
     }
 }
 

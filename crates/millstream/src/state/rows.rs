@@ -4,6 +4,7 @@ use std::hash::Hash;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
+use super::kept::KeyedRows;
 use crate::record::Timestamp;
 
 /// A row that changed since the last commit: what it was then, and what it is now.
@@ -41,11 +42,6 @@ impl<K, V> Default for Rows<K, V> {
 }
 
 impl<K: Hash + Eq, V> Rows<K, V> {
-    pub(crate) fn get(&self, key: &K) -> Option<(&V, Timestamp)> {
-        let row = self.rows.get(key)?;
-        row.value.as_ref().map(|value| (value, row.timestamp))
-    }
-
     /// Sets or, with `None`, deletes.
     pub(crate) fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
         match self.rows.entry(key) {
@@ -68,9 +64,61 @@ impl<K: Hash + Eq, V> Rows<K, V> {
         }
     }
 
+    /// The rows that changed since the last commit, with what they were then: key, before, now, time.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = (&K, Option<&V>, Option<&V>, Timestamp)> {
+        self.undo.iter().filter_map(|undo| {
+            let (key, row) = self.rows.get_index(undo.row)?;
+            let before = undo.before.as_ref().map(|(value, _)| value);
+            (before.is_some() || row.value.is_some()).then_some((key, before, row.value.as_ref(), row.timestamp))
+        })
+    }
+
+    /// The rows that the changelog has, as of the last commit: key and time.
+    pub(crate) fn in_changelog(&self) -> impl Iterator<Item = (&K, Timestamp)> {
+        let added: HashSet<usize> =
+            self.undo.iter().filter(|undo| undo.before.is_none()).map(|undo| undo.row).collect();
+        let rows = self.rows.iter().enumerate().filter(move |(index, _)| !added.contains(index));
+        rows.map(|(_, (key, row))| (key, row.timestamp))
+    }
+
+    /// Removes rows by number. From the highest down: each gap is filled with the last row, which is then never one
+    /// that is still to be removed.
+    fn remove(&mut self, mut rows: Vec<usize>) {
+        rows.sort_unstable_by(|a, b| b.cmp(a));
+        for row in rows {
+            self.rows.swap_remove_index(row);
+        }
+    }
+
+    /// Changes a value without the undo log, as [`Rows::restore`].
+    pub(crate) fn restore_part(&mut self, key: K, change: impl FnOnce(&mut Option<V>)) {
+        let entry = self.rows.entry(key);
+        let index = entry.index();
+        entry.or_insert(Row { value: None, timestamp: Timestamp::MIN, dirty: false });
+        change(&mut self.rows[index].value);
+        if self.rows[index].value.is_none() {
+            self.rows.swap_remove_index(index);
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V, Timestamp)> {
+        self.rows.iter().filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+}
+
+impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
+    fn get(&self, key: &K) -> Option<(&V, Timestamp)> {
+        let row = self.rows.get(key)?;
+        row.value.as_ref().map(|value| (value, row.timestamp))
+    }
+
     /// Changes a value, `None` where there is none, and its time in place. The key is cloned only for a new row, the
     /// value only at its first change after a commit.
-    pub(crate) fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
+    fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
     where
         K: Clone,
         V: Clone,
@@ -97,7 +145,11 @@ impl<K: Hash + Eq, V> Rows<K, V> {
     }
 
     /// The rows that changed since the last commit: key, value or `None` if deleted, time.
-    pub(crate) fn changed(&self) -> impl Iterator<Item = (&K, Option<&V>, Timestamp)> {
+    fn changed<'a>(&'a self) -> impl Iterator<Item = (&'a K, Option<&'a V>, Timestamp)>
+    where
+        K: 'a,
+        V: 'a,
+    {
         self.undo.iter().filter_map(|undo| {
             let (key, row) = self.rows.get_index(undo.row)?;
             // A row made and deleted within one commit was never in the changelog, and is not written.
@@ -106,24 +158,7 @@ impl<K: Hash + Eq, V> Rows<K, V> {
         })
     }
 
-    /// The rows that changed since the last commit, with what they were then: key, before, now, time.
-    pub(crate) fn changes(&self) -> impl Iterator<Item = (&K, Option<&V>, Option<&V>, Timestamp)> {
-        self.undo.iter().filter_map(|undo| {
-            let (key, row) = self.rows.get_index(undo.row)?;
-            let before = undo.before.as_ref().map(|(value, _)| value);
-            (before.is_some() || row.value.is_some()).then_some((key, before, row.value.as_ref(), row.timestamp))
-        })
-    }
-
-    /// The rows that the changelog has, as of the last commit: key and time.
-    pub(crate) fn in_changelog(&self) -> impl Iterator<Item = (&K, Timestamp)> {
-        let added: HashSet<usize> =
-            self.undo.iter().filter(|undo| undo.before.is_none()).map(|undo| undo.row).collect();
-        let rows = self.rows.iter().enumerate().filter(move |(index, _)| !added.contains(index));
-        rows.map(|(_, (key, row))| (key, row.timestamp))
-    }
-
-    pub(crate) fn commit(&mut self) {
+    fn commit(&mut self) {
         let mut deleted = Vec::new();
         for Undo { row: index, .. } in self.undo.drain(..) {
             if let Some((_, row)) = self.rows.get_index_mut(index) {
@@ -136,7 +171,7 @@ impl<K: Hash + Eq, V> Rows<K, V> {
         self.remove(deleted);
     }
 
-    pub(crate) fn rollback(&mut self) {
+    fn rollback(&mut self) {
         let mut added = Vec::new();
         for Undo { row: index, before } in self.undo.drain(..) {
             if let Some((_, row)) = self.rows.get_index_mut(index) {
@@ -153,17 +188,8 @@ impl<K: Hash + Eq, V> Rows<K, V> {
         self.remove(added);
     }
 
-    /// Removes rows by number. From the highest down: each gap is filled with the last row, which is then never one
-    /// that is still to be removed.
-    fn remove(&mut self, mut rows: Vec<usize>) {
-        rows.sort_unstable_by(|a, b| b.cmp(a));
-        for row in rows {
-            self.rows.swap_remove_index(row);
-        }
-    }
-
     /// Sets or deletes without the undo log: what the changelog says is committed.
-    pub(crate) fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
+    fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
         match value {
             Some(_) => {
                 self.rows.insert(key, Row { value, timestamp, dirty: false });
@@ -173,29 +199,11 @@ impl<K: Hash + Eq, V> Rows<K, V> {
             }
         }
     }
-
-    /// Changes a value without the undo log, as [`Rows::restore`].
-    pub(crate) fn restore_part(&mut self, key: K, change: impl FnOnce(&mut Option<V>)) {
-        let entry = self.rows.entry(key);
-        let index = entry.index();
-        entry.or_insert(Row { value: None, timestamp: Timestamp::MIN, dirty: false });
-        change(&mut self.rows[index].value);
-        if self.rows[index].value.is_none() {
-            self.rows.swap_remove_index(index);
-        }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V, Timestamp)> {
-        self.rows.iter().filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::kept::KeyedRows;
     use super::Rows;
 
     fn rows(rows: &Rows<&'static str, i32>) -> Vec<(&'static str, i32)> {

@@ -7,6 +7,7 @@ use std::hash::Hash;
 
 use indexmap::IndexSet;
 
+use super::kept::KeyedRows;
 use super::rows::{ChangedRow, Rows};
 use super::window::split_key;
 use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};

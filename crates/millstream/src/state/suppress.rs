@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::rc::Rc;
 
+use super::kept::KeyedRows;
 use super::rows::Rows;
 use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;

@@ -4,6 +4,7 @@ use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::kept::KeyedRows;
 use super::rows::Rows;
 use super::{FlushError, StateStore, StoreOptions, WriteRow};
 use crate::broker::Message;

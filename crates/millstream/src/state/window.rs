@@ -4,6 +4,7 @@ use std::hash::Hash;
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::rc::Rc;
 
+use super::kept::KeyedRows;
 use super::rows::{ChangedRow, Rows};
 use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;

@@ -1,0 +1,130 @@
+use std::cell::RefCell;
+use std::hash::Hash;
+
+use super::expiry::TimeToLive;
+use super::write::RowWriter;
+use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
+use crate::broker::Message;
+use crate::record::Timestamp;
+use crate::serde::SerdeError;
+use crate::time::Clock;
+
+/// Rows by key with an undo log, in whatever order they lie: [`Rows`](super::rows::Rows) by hash,
+/// [`OrderedRows`](super::ordered_rows::OrderedRows) in the order of their keys.
+pub(crate) trait KeyedRows<K, V>: Default {
+    fn get(&self, key: &K) -> Option<(&V, Timestamp)>;
+
+    /// Changes a value, `None` where there is none, and its time in place.
+    fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
+    where
+        K: Clone,
+        V: Clone;
+
+    /// The rows that changed since the last commit: key, value or `None` if deleted, time.
+    fn changed<'a>(&'a self) -> impl Iterator<Item = (&'a K, Option<&'a V>, Timestamp)>
+    where
+        K: 'a,
+        V: 'a;
+
+    fn commit(&mut self);
+
+    fn rollback(&mut self);
+
+    /// Sets or deletes without the undo log.
+    fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp);
+}
+
+/// A store of rows by key, shared by its handles and its task.
+pub(crate) struct Kept<R, K, V> {
+    pub(super) store: Store<K, V>,
+    pub(super) rows: RefCell<R>,
+    time_to_live: Option<TimeToLive<K>>,
+}
+
+impl<R: Default, K: Hash + Eq + Clone, V> Kept<R, K, V> {
+    pub(super) fn new(store: Store<K, V>, clock: &Clock) -> Self {
+        let time_to_live = TimeToLive::of(&store, clock);
+        Kept { store, rows: RefCell::default(), time_to_live }
+    }
+}
+
+impl<R, K, V> Kept<R, K, V> {
+    /// Whether a row that was changed then is seen.
+    pub(super) fn is_alive(&self, timestamp: Timestamp) -> bool {
+        self.time_to_live.as_ref().is_none_or(|limit| limit.is_alive(timestamp))
+    }
+}
+
+impl<R: KeyedRows<K, V>, K: Hash + Eq, V: Clone> Kept<R, K, V> {
+    /// Looks at the key's value and the time of its last change, as they are seen.
+    pub(super) fn with<T>(&self, key: &K, look: impl FnOnce(Option<(&V, Timestamp)>) -> T) -> T {
+        look(self.rows.borrow().get(key).filter(|(_, timestamp)| self.is_alive(*timestamp)))
+    }
+
+    /// Changes a row as it is seen.
+    pub(super) fn update<T>(&self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> T) -> T
+    where
+        K: Clone,
+    {
+        let mut rows = self.rows.borrow_mut();
+        match &self.time_to_live {
+            None => rows.update(key, change),
+            Some(limit) => rows.update(key, |value, timestamp| limit.change(value, timestamp, change)),
+        }
+    }
+}
+
+impl<R: KeyedRows<K, V>, K: Hash + Eq + Clone + 'static, V: 'static> StateStore for Kept<R, K, V> {
+    fn options(&self) -> Option<&StoreOptions> {
+        Some(&self.store.options)
+    }
+
+    fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
+        let rows = self.rows.borrow();
+        let mut writer = RowWriter::new(&self.store, write);
+        let Some(limit) = &self.time_to_live else {
+            return rows.changed().try_for_each(|(key, value, timestamp)| writer.write(key, value, timestamp));
+        };
+        for (key, value, timestamp) in rows.changed() {
+            writer.write(key, value.filter(|_| limit.is_alive_at(timestamp, stream_time)), timestamp)?;
+        }
+        limit.for_each_due(stream_time, |key| match rows.get(key) {
+            Some((_, timestamp)) if !limit.is_alive_at(timestamp, stream_time) => writer.write(key, None, timestamp),
+            _ => Ok(()),
+        })
+    }
+
+    fn commit(&self, stream_time: Timestamp) {
+        let mut rows = self.rows.borrow_mut();
+        let Some(limit) = &self.time_to_live else {
+            return rows.commit();
+        };
+        for (key, value, timestamp) in rows.changed() {
+            if value.is_some() {
+                limit.note(key, timestamp);
+            }
+        }
+        rows.commit();
+        for key in limit.take_due(stream_time) {
+            match rows.get(&key).map(|(_, timestamp)| timestamp) {
+                Some(timestamp) if limit.is_alive_at(timestamp, stream_time) => limit.note(&key, timestamp),
+                Some(timestamp) => rows.restore(key, None, timestamp),
+                None => {}
+            }
+        }
+    }
+
+    fn rollback(&self) {
+        self.rows.borrow_mut().rollback();
+    }
+
+    fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
+        let key = self.store.key.decode(record.key.unwrap_or_default())?;
+        let value = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
+        if let (Some(limit), Some(_)) = (&self.time_to_live, &value) {
+            limit.note(&key, record.timestamp);
+        }
+        self.rows.borrow_mut().restore(key, value, record.timestamp);
+        Ok(())
+    }
+}
