@@ -183,3 +183,24 @@ fn a_row_of_unit_comes_back() {
     driver.pipe(&asked, "a".to_string(), 1, 1);
     assert_eq!(driver.values(&output()), [1]);
 }
+
+#[test]
+fn a_null_value_is_no_row_with_a_restart_and_without() {
+    for restarts in [false, true] {
+        let input: Topic<String, Option<i64>> = Topic::new("input", Utf8, Nullable(Be64));
+        let i = input.clone();
+        let mut driver = TopologyTestDriver::new(move |b| {
+            let sums = Store::new("sums", Utf8, Nullable(Be64));
+            let sums = b.stream(&i).group_by_key().reduce(sums, |a, b| Some((*a)? + b?));
+            sums.to_stream().map_values(Option::flatten).to(&output());
+        });
+        for (value, timestamp) in [(Some(2), 0), (None, 1), (Some(3), 2), (Some(4), 3)] {
+            driver.pipe(&input, "a".to_string(), value, timestamp);
+            if restarts {
+                driver.restart();
+            }
+        }
+        let values: Vec<_> = driver.entries(&output()).into_iter().map(|(_, value)| value).collect();
+        assert_eq!(values, [Some(2), None, Some(3), Some(7)], "restarts: {restarts}");
+    }
+}

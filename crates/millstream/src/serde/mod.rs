@@ -113,7 +113,7 @@ pub(crate) fn encode_row<'a, T: 'static>(
 }
 
 /// Whether null comes back from no bytes at all.
-fn comes_back<T: 'static>(serde: &dyn Serde<T>) -> bool {
+pub(crate) fn comes_back<T: 'static>(serde: &dyn Serde<T>) -> bool {
     serde.decode(&[]).is_ok_and(|back| serde.is_null(&back))
 }
 

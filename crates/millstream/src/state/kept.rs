@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::hash::Hash;
 
 use super::expiry::TimeToLive;
+use super::null::NullValues;
 use super::write::RowWriter;
 use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
@@ -13,6 +14,9 @@ use crate::time::Clock;
 /// [`OrderedRows`](super::ordered_rows::OrderedRows) in the order of their keys.
 pub(crate) trait KeyedRows<K, V>: Default {
     fn get(&self, key: &K) -> Option<(&V, Timestamp)>;
+
+    /// Sets or, with `None`, deletes.
+    fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp);
 
     /// Changes a value, `None` where there is none, and its time in place.
     fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
@@ -39,12 +43,14 @@ pub(crate) struct Kept<R, K, V> {
     pub(super) store: Store<K, V>,
     pub(super) rows: RefCell<R>,
     time_to_live: Option<TimeToLive<K>>,
+    null: NullValues<V>,
 }
 
-impl<R: Default, K: Hash + Eq + Clone, V> Kept<R, K, V> {
+impl<R: Default, K: Hash + Eq + Clone, V: 'static> Kept<R, K, V> {
     pub(super) fn new(store: Store<K, V>, clock: &Clock) -> Self {
         let time_to_live = TimeToLive::of(&store, clock);
-        Kept { store, rows: RefCell::default(), time_to_live }
+        let null = NullValues::of(&store);
+        Kept { store, rows: RefCell::default(), time_to_live, null }
     }
 }
 
@@ -55,10 +61,16 @@ impl<R, K, V> Kept<R, K, V> {
     }
 }
 
-impl<R: KeyedRows<K, V>, K: Hash + Eq, V: Clone> Kept<R, K, V> {
+impl<R: KeyedRows<K, V>, K: Hash + Eq, V: Clone + 'static> Kept<R, K, V> {
     /// Looks at the key's value and the time of its last change, as they are seen.
     pub(super) fn with<T>(&self, key: &K, look: impl FnOnce(Option<(&V, Timestamp)>) -> T) -> T {
         look(self.rows.borrow().get(key).filter(|(_, timestamp)| self.is_alive(*timestamp)))
+    }
+
+    /// Sets or, with `None` or null, deletes.
+    pub(super) fn put(&self, key: K, mut value: Option<V>, timestamp: Timestamp) {
+        self.null.leave_out(&mut value);
+        self.rows.borrow_mut().put(key, value, timestamp);
     }
 
     /// Changes a row as it is seen.
@@ -67,6 +79,11 @@ impl<R: KeyedRows<K, V>, K: Hash + Eq, V: Clone> Kept<R, K, V> {
         K: Clone,
     {
         let mut rows = self.rows.borrow_mut();
+        let change = |value: &mut Option<V>, timestamp: &mut Timestamp| {
+            let result = change(value, timestamp);
+            self.null.leave_out(value);
+            result
+        };
         match &self.time_to_live {
             None => rows.update(key, change),
             Some(limit) => rows.update(key, |value, timestamp| limit.change(value, timestamp, change)),

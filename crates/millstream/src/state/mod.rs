@@ -13,6 +13,7 @@ mod join_rows;
 mod join_window;
 mod kept;
 mod key_value;
+mod null;
 mod ordered;
 mod ordered_rows;
 mod partial;

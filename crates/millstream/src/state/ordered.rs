@@ -37,12 +37,12 @@ impl<K: Ord + Hash + Clone + 'static, V: Clone + 'static> OrderedStore<K, V> {
 
     /// Sets the key's value as of `timestamp` (ms).
     pub fn put(&self, key: K, value: V, timestamp: Timestamp) {
-        self.inner.rows.borrow_mut().put(key, Some(value), timestamp);
+        self.inner.put(key, Some(value), timestamp);
     }
 
     /// Deletes the key as of `timestamp` (ms): a tombstone in the changelog.
     pub fn delete(&self, key: K, timestamp: Timestamp) {
-        self.inner.rows.borrow_mut().put(key, None, timestamp);
+        self.inner.put(key, None, timestamp);
     }
 
     /// Changes the key's value, `None` where there is none, and its time in place. `change` must not use this store.

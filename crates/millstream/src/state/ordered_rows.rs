@@ -30,8 +30,25 @@ impl<K, V> Default for OrderedRows<K, V> {
 }
 
 impl<K: Ord + Clone, V> OrderedRows<K, V> {
+    /// The rows whose keys are in the range, in order; none where it ends before it begins.
+    pub(crate) fn range(&self, range: (Bound<&K>, Bound<&K>)) -> impl DoubleEndedIterator<Item = (&K, &V, Timestamp)> {
+        let rows = (!is_empty(range)).then(|| self.rows.range(range));
+        rows.into_iter().flatten().filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
+    }
+
+    /// The rows from a key on, in order, the key given in a borrowed form.
+    pub(crate) fn from<Q: Ord + ?Sized>(&self, from: &Q) -> impl Iterator<Item = (&K, &V, Timestamp)>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        let rows = self.rows.range::<Q, _>((Bound::Included(from), Bound::Unbounded));
+        rows.filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
+    }
+}
+
+impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
     /// Sets or, with `None`, deletes.
-    pub(crate) fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
+    fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
         match self.rows.get_mut(&key) {
             Some(row) => {
                 let before = std::mem::replace(&mut row.value, value);
@@ -50,23 +67,6 @@ impl<K: Ord + Clone, V> OrderedRows<K, V> {
         }
     }
 
-    /// The rows whose keys are in the range, in order; none where it ends before it begins.
-    pub(crate) fn range(&self, range: (Bound<&K>, Bound<&K>)) -> impl DoubleEndedIterator<Item = (&K, &V, Timestamp)> {
-        let rows = (!is_empty(range)).then(|| self.rows.range(range));
-        rows.into_iter().flatten().filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
-    }
-
-    /// The rows from a key on, in order, the key given in a borrowed form.
-    pub(crate) fn from<Q: Ord + ?Sized>(&self, from: &Q) -> impl Iterator<Item = (&K, &V, Timestamp)>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        let rows = self.rows.range::<Q, _>((Bound::Included(from), Bound::Unbounded));
-        rows.filter_map(|(key, row)| row.value.as_ref().map(|value| (key, value, row.timestamp)))
-    }
-}
-
-impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
     fn get(&self, key: &K) -> Option<(&V, Timestamp)> {
         let row = self.rows.get(key)?;
         row.value.as_ref().map(|value| (value, row.timestamp))

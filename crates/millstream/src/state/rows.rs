@@ -42,28 +42,6 @@ impl<K, V> Default for Rows<K, V> {
 }
 
 impl<K: Hash + Eq, V> Rows<K, V> {
-    /// Sets or, with `None`, deletes.
-    pub(crate) fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
-        match self.rows.entry(key) {
-            Entry::Occupied(mut entry) => {
-                let index = entry.index();
-                let row = entry.get_mut();
-                let before = std::mem::replace(&mut row.value, value);
-                if !row.dirty {
-                    row.dirty = true;
-                    self.undo.push(Undo { row: index, before: before.map(|value| (value, row.timestamp)) });
-                }
-                row.timestamp = timestamp;
-            }
-            Entry::Vacant(entry) => {
-                if value.is_some() {
-                    self.undo.push(Undo { row: entry.index(), before: None });
-                    entry.insert(Row { value, timestamp, dirty: true });
-                }
-            }
-        }
-    }
-
     /// The rows that changed since the last commit, with what they were then: key, before, now, time.
     pub(crate) fn changes(&self) -> impl Iterator<Item = (&K, Option<&V>, Option<&V>, Timestamp)> {
         self.undo.iter().filter_map(|undo| {
@@ -111,6 +89,28 @@ impl<K: Hash + Eq, V> Rows<K, V> {
 }
 
 impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
+    /// Sets or, with `None`, deletes.
+    fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
+        match self.rows.entry(key) {
+            Entry::Occupied(mut entry) => {
+                let index = entry.index();
+                let row = entry.get_mut();
+                let before = std::mem::replace(&mut row.value, value);
+                if !row.dirty {
+                    row.dirty = true;
+                    self.undo.push(Undo { row: index, before: before.map(|value| (value, row.timestamp)) });
+                }
+                row.timestamp = timestamp;
+            }
+            Entry::Vacant(entry) => {
+                if value.is_some() {
+                    self.undo.push(Undo { row: entry.index(), before: None });
+                    entry.insert(Row { value, timestamp, dirty: true });
+                }
+            }
+        }
+    }
+
     fn get(&self, key: &K) -> Option<(&V, Timestamp)> {
         let row = self.rows.get(key)?;
         row.value.as_ref().map(|value| (value, row.timestamp))

@@ -5,6 +5,7 @@ use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::rc::Rc;
 
 use super::kept::KeyedRows;
+use super::null::NullValues;
 use super::rows::{ChangedRow, Rows};
 use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
@@ -32,6 +33,7 @@ pub(crate) struct WindowRows<K, V> {
     retention_ms: i64,
     clock: Clock,
     rows: RefCell<BTreeMap<Timestamp, Rows<K, V>>>,
+    null: NullValues<V>,
     /// Whether an expired window stays until it was handed out by [`WindowStore::take_expired`].
     hands_out: Cell<bool>,
     /// Windows that start earlier were handed out since the last commit, and go with the next one.
@@ -41,7 +43,8 @@ pub(crate) struct WindowRows<K, V> {
 impl<K: Hash + Eq + 'static, V: Clone + 'static> WindowStore<K, V> {
     pub(crate) fn new(id: StoreId, store: Store<K, V>, size_ms: i64, retention_ms: i64, clock: Clock) -> Self {
         let (hands_out, handed_out) = (Cell::new(false), Cell::new(Timestamp::MIN));
-        let inner = WindowRows { store, size_ms, retention_ms, clock, rows: RefCell::default(), hands_out, handed_out };
+        let (null, rows) = (NullValues::of(&store), RefCell::default());
+        let inner = WindowRows { store, size_ms, retention_ms, clock, rows, null, hands_out, handed_out };
         WindowStore { id, inner: Rc::new(inner) }
     }
 
@@ -70,9 +73,10 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> WindowStore<K, V> {
         self.set(key, None, start, timestamp)
     }
 
-    fn set(&self, key: K, value: Option<V>, start: Timestamp, timestamp: Timestamp) -> bool {
+    fn set(&self, key: K, mut value: Option<V>, start: Timestamp, timestamp: Timestamp) -> bool {
         let live = !self.inner.is_expired(start, self.inner.clock.now());
         if live {
+            self.inner.null.leave_out(&mut value);
             self.inner.rows.borrow_mut().entry(start).or_default().put(key, value, timestamp);
         }
         live
@@ -89,7 +93,11 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> WindowStore<K, V> {
     where
         K: Clone,
     {
-        self.inner.rows.borrow_mut().entry(start).or_default().update(key, change)
+        self.inner.rows.borrow_mut().entry(start).or_default().update(key, |value, timestamp| {
+            let result = change(value, timestamp);
+            self.inner.null.leave_out(value);
+            result
+        })
     }
 
     /// Looks at the key's value in each window that begins within `times` (ms), from the first on: the window, the value, and the
