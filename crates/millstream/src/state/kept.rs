@@ -38,6 +38,30 @@ pub(crate) trait KeyedRows<K, V>: Default {
     fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp);
 }
 
+/// A row; one that was deleted since the last commit stays, without a value.
+pub(super) struct Row<V> {
+    pub(super) value: Option<V>,
+    pub(super) timestamp: Timestamp,
+    /// Whether it changed since the last commit.
+    pub(super) dirty: bool,
+}
+
+impl<V> Row<V> {
+    #[inline]
+    pub(super) fn change<R>(&mut self, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R {
+        if self.value.is_some() {
+            return change(&mut self.value, &mut self.timestamp);
+        }
+        // A row that was deleted since the last commit begins anew, as it would after the commit.
+        let deleted_at = std::mem::replace(&mut self.timestamp, Timestamp::MIN);
+        let result = change(&mut self.value, &mut self.timestamp);
+        if self.value.is_none() {
+            self.timestamp = deleted_at;
+        }
+        result
+    }
+}
+
 /// A store of rows by key, shared by its handles and its task.
 pub(crate) struct Kept<R, K, V> {
     pub(super) store: Store<K, V>,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::kept::KeyedRows;
+use super::kept::{KeyedRows, Row};
 use crate::record::Timestamp;
 
 /// Rows in the order of their keys, with the undo log of what changed since the last commit.
@@ -10,12 +10,6 @@ use crate::record::Timestamp;
 pub(crate) struct OrderedRows<K, V> {
     rows: BTreeMap<K, Row<V>>,
     undo: Vec<Undo<K, V>>,
-}
-
-struct Row<V> {
-    value: Option<V>,
-    timestamp: Timestamp,
-    dirty: bool,
 }
 
 struct Undo<K, V> {
@@ -89,16 +83,7 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
             let before = row.value.clone().map(|value| (value, row.timestamp));
             self.undo.push(Undo { key: key.clone(), before });
         }
-        if row.value.is_some() {
-            return change(&mut row.value, &mut row.timestamp);
-        }
-        // A row that was deleted since the last commit begins anew, as it would after the commit.
-        let deleted_at = std::mem::replace(&mut row.timestamp, Timestamp::MIN);
-        let result = change(&mut row.value, &mut row.timestamp);
-        if row.value.is_none() {
-            row.timestamp = deleted_at;
-        }
-        result
+        row.change(change)
     }
 
     /// The rows that changed since the last commit, in the order of their first change: key, value or `None` if deleted,

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use indexmap::IndexMap;
 use indexmap::map::Entry;
 
-use super::kept::KeyedRows;
+use super::kept::{KeyedRows, Row};
 use crate::record::Timestamp;
 
 /// A row that changed since the last commit: what it was then, and what it is now.
@@ -22,12 +22,6 @@ pub(crate) struct ChangedRow<K, V> {
 pub(crate) struct Rows<K, V> {
     rows: IndexMap<K, Row<V>, foldhash::fast::FixedState>,
     undo: Vec<Undo<V>>,
-}
-
-struct Row<V> {
-    value: Option<V>,
-    timestamp: Timestamp,
-    dirty: bool,
 }
 
 struct Undo<V> {
@@ -132,16 +126,7 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
             let before = row.value.clone().map(|value| (value, row.timestamp));
             self.undo.push(Undo { row: index, before });
         }
-        if row.value.is_some() {
-            return change(&mut row.value, &mut row.timestamp);
-        }
-        // A row that was deleted since the last commit begins anew, as it would after the commit.
-        let deleted_at = std::mem::replace(&mut row.timestamp, Timestamp::MIN);
-        let result = change(&mut row.value, &mut row.timestamp);
-        if row.value.is_none() {
-            row.timestamp = deleted_at;
-        }
-        result
+        row.change(change)
     }
 
     /// The rows that changed since the last commit: key, value or `None` if deleted, time.
