@@ -45,7 +45,7 @@ fn each_call_has_its_result_once_and_in_the_order_of_its_key() {
             partitions: PARTITIONS,
             replication_factor: None,
             cleanup_policy: CleanupPolicy::Delete,
-            config: BTreeMap::new(),
+            config: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
         });
         broker.create(&topics).unwrap();
         let start = |instance| {
