@@ -28,6 +28,7 @@ mod prepare;
 mod rebalance;
 mod status;
 mod step;
+mod transfer;
 
 pub use instance::{Instance, Phase};
 pub use options::{Guarantee, Moment, OffsetReset, Options};
