@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
@@ -14,9 +15,12 @@ use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::context::Reports;
+use crate::context::{Reports, now_ms};
 use crate::errors;
 use crate::metadata::{self, MetadataClient};
+use crate::native::set_token;
+use crate::oauth::Tokens;
+use crate::rights::{Needed, Rights};
 use crate::settings::KafkaSettings;
 
 /// How long one request may take.
@@ -24,6 +28,9 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// How long it may take until every partition of a new topic has a leader.
 const LEADERS_LIMIT: Duration = Duration::from_secs(30);
+
+/// When a token is asked for again that was not to be had, in ms.
+const TOKEN_RETRY_MS: i64 = 1_000;
 
 type Deletion = Pin<Box<dyn Future<Output = KafkaResult<TopicPartitionList>> + Send>>;
 
@@ -33,15 +40,41 @@ pub(crate) struct AdminClient {
     metadata: Arc<MetadataClient>,
     /// Requests to delete records that were not answered when they were last looked at.
     deletions: Mutex<Vec<Deletion>>,
+    tokens: Tokens,
+    /// When the token is to be renewed, in ms since 1970.
+    renewal: AtomicI64,
+    rights: Rights,
 }
 
 impl AdminClient {
     pub(crate) fn new(settings: &KafkaSettings, metadata: Arc<MetadataClient>) -> Result<Self, BrokerError> {
         let native = settings
             .admin()
-            .create_with_context(Reports::new("admin"))
+            .create_with_context(Reports::new("admin", settings))
             .map_err(|error| errors::of_client("a client for topics", &error))?;
-        Ok(AdminClient { native, metadata, deletions: Mutex::new(Vec::new()) })
+        let (tokens, rights) = (settings.tokens(), settings.rights());
+        let deletions = Mutex::new(Vec::new());
+        let client = AdminClient { native, metadata, deletions, tokens, renewal: AtomicI64::new(0), rights };
+        client.renew_token();
+        Ok(client)
+    }
+
+    /// Gives the client a new token when most of the old one's life is over: rust-rdkafka never takes the question for
+    /// one out of this client's queue. To be called about once a second.
+    pub(crate) fn renew_token(&self) {
+        let now = now_ms();
+        if self.tokens == Tokens::None || now < self.renewal.load(Ordering::Relaxed) {
+            return;
+        }
+        let given = self.tokens.token(now).and_then(|token| {
+            set_token(self.native.inner(), &token)?;
+            Ok(now + (token.lifetime_ms - now) / 5 * 4)
+        });
+        let renewal = given.unwrap_or_else(|error| {
+            tracing::warn!("the client for topics has no new token: {error}");
+            now + TOKEN_RETRY_MS
+        });
+        self.renewal.store(renewal, Ordering::Relaxed);
     }
 
     /// What each topic is like, in their order.
@@ -78,7 +111,14 @@ impl AdminClient {
         let answer = wait_for(self.native.describe_configs(topics, &options()));
         let mut policies = Vec::with_capacity(topics.len());
         for resource in answer.map_err(|error| errors::of_client(what, &error))? {
-            let resource = resource.map_err(|code| errors::of_request(what, code))?;
+            let resource = resource.map_err(|code| {
+                let named = topics.iter().find_map(|topic| match topic {
+                    ResourceSpecifier::Topic(name) if topics.len() == 1 => Some(*name),
+                    _ => None,
+                });
+                let needed = Needed::Topic("DescribeConfigs", named.unwrap_or("…"));
+                self.rights.explain(errors::of_request(what, code), Some(code), needed)
+            })?;
             let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
             let text = resource.get("cleanup.policy").and_then(|entry| entry.value.clone()).unwrap_or_default();
             let policy = CleanupPolicy::parse(&text).ok_or_else(|| {
@@ -100,7 +140,10 @@ impl AdminClient {
         for outcome in answer.map_err(|error| errors::of_client("creating topics", &error))? {
             match outcome {
                 Ok(_) | Err((_, Code::TopicAlreadyExists)) => {}
-                Err((name, code)) => return Err(errors::of_request(&format!("creating topic {name}"), code)),
+                Err((name, code)) => {
+                    let error = errors::of_request(&format!("creating topic {name}"), code);
+                    return Err(self.rights.explain(error, Some(code), Needed::Topic("Create", &name)));
+                }
             }
         }
         let deadline = Instant::now() + LEADERS_LIMIT;
@@ -124,7 +167,7 @@ impl AdminClient {
         deletions.retain_mut(|deletion| match deletion.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => true,
             Poll::Ready(answer) => {
-                log_deletion(answer);
+                self.log_deletion(answer);
                 false
             }
         });
@@ -139,15 +182,18 @@ impl AdminClient {
         deletions.push(Box::pin(self.native.delete_records(&list, &options())));
         Ok(())
     }
-}
 
-fn log_deletion(answer: KafkaResult<TopicPartitionList>) {
-    match answer {
-        Err(error) => tracing::warn!("records were not deleted: {error}"),
-        Ok(list) => {
-            for element in list.elements() {
-                if let Err(error) = element.error() {
-                    tracing::warn!("records of {}[{}] were not deleted: {error}", element.topic(), element.partition());
+    fn log_deletion(&self, answer: KafkaResult<TopicPartitionList>) {
+        match answer {
+            Err(error) => tracing::warn!("records were not deleted: {error}"),
+            Ok(list) => {
+                for element in list.elements() {
+                    let Err(error) = element.error() else { continue };
+                    let (topic, partition) = (element.topic(), element.partition());
+                    let needed = Needed::Topic("Delete", topic);
+                    let missing = errors::code_of(&error).and_then(|code| self.rights.missing(code, needed));
+                    let missing = missing.map(|missing| format!("; {missing}")).unwrap_or_default();
+                    tracing::warn!("records of {topic}[{partition}] were not deleted: {error}{missing}");
                 }
             }
         }

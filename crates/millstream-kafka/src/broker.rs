@@ -54,7 +54,7 @@ impl KafkaBroker {
     /// Fails after `limit`, with the address and the last error of the connection.
     pub fn wait_until_up(&self, limit: Duration, on_wait: &mut dyn FnMut(Duration)) -> Result<(), BrokerError> {
         let clients = &self.clients;
-        clients.metadata.wait_until_up(&clients.settings.bootstrap_servers, limit, on_wait)
+        clients.metadata.wait_until_up(&clients.settings, limit, on_wait)
     }
 }
 
@@ -62,6 +62,7 @@ impl KafkaBroker {
 fn serve_reports(clients: &Weak<Clients>) {
     while let Some(clients) = clients.upgrade() {
         clients.metadata.serve_reports(REPORTS_TURN);
+        clients.admin.renew_token();
         let restores = clients.restores.lock().unwrap().clone();
         for restore in restores {
             restore.serve_reports(REPORTS_TURN);

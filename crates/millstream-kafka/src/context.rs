@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use millstream::broker::{BrokerError, GroupEvent, TopicPartition};
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
@@ -17,6 +17,10 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::errors;
 use crate::native::GroupMetadata;
+use crate::oauth::Tokens;
+use crate::refusal::{Refusal, refusal};
+use crate::rights::{Needed, Rights};
+use crate::settings::KafkaSettings;
 
 /// A consumer of this crate.
 pub(crate) type KafkaConsumer = BaseConsumer<ConsumerReports>;
@@ -24,15 +28,23 @@ pub(crate) type KafkaConsumer = BaseConsumer<ConsumerReports>;
 /// The same error of a client is logged as a warning once in this time.
 const REPEATED_ERROR: Duration = Duration::from_secs(10);
 
+/// The role of a client that asks one question.
+const PROBE: &str = "probe";
+
 /// Log lines and errors of one client, told to `tracing`.
 pub(crate) struct Reports {
     role: &'static str,
+    tokens: Tokens,
+    rights: Rights,
     last: Mutex<Option<(String, Instant)>>,
+    /// The last error that waiting does not change.
+    refusal: Mutex<Option<(Refusal, String)>>,
 }
 
 impl Reports {
-    pub(crate) fn new(role: &'static str) -> Self {
-        Reports { role, last: Mutex::new(None) }
+    pub(crate) fn new(role: &'static str, settings: &KafkaSettings) -> Self {
+        let (tokens, rights) = (settings.tokens(), settings.rights());
+        Reports { role, tokens, rights, last: Mutex::new(None), refusal: Mutex::new(None) }
     }
 
     fn line(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
@@ -52,14 +64,27 @@ impl Reports {
     /// An error that librdkafka goes on after: it reconnects and asks again by itself.
     fn error(&self, error: &KafkaError, reason: &str) {
         let text = format!("{error}: {reason}");
+        if let Some(refusal) = refusal(&text) {
+            *self.refusal.lock().unwrap() = Some((refusal, reason.to_owned()));
+        }
         let mut last = self.last.lock().unwrap();
         let repeated = last.as_ref().is_some_and(|(said, when)| *said == text && when.elapsed() < REPEATED_ERROR);
-        if repeated {
+        if repeated || self.role == PROBE {
             tracing::debug!(target: "librdkafka", role = self.role, "{text}");
         } else {
             tracing::warn!(target: "librdkafka", role = self.role, "{text}");
+        }
+        if !repeated {
             *last = Some((text, Instant::now()));
         }
+    }
+
+    fn token(&self) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let token = self.tokens.token(now_ms());
+        if let Err(error) = &token {
+            tracing::warn!(target: "librdkafka", role = self.role, "{error}");
+        }
+        Ok(token?)
     }
 
     /// The last error, in words.
@@ -68,7 +93,15 @@ impl Reports {
     }
 }
 
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 impl ClientContext for Reports {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.line(level, facility, line);
     }
@@ -79,6 +112,10 @@ impl ClientContext for Reports {
 
     fn stats_raw(&self, statistics: &[u8]) {
         tracing::debug!(target: "librdkafka", role = self.role, "{}", String::from_utf8_lossy(statistics));
+    }
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.token()
     }
 }
 
@@ -92,9 +129,9 @@ pub(crate) struct ConsumerReports {
 
 impl ConsumerReports {
     /// With `incremental`, rebalances are answered by what changes, else by the whole.
-    pub(crate) fn new(role: &'static str, incremental: bool) -> Self {
+    pub(crate) fn new(role: &'static str, incremental: bool, settings: &KafkaSettings) -> Self {
         ConsumerReports {
-            reports: Reports::new(role),
+            reports: Reports::new(role, settings),
             incremental,
             noted: Mutex::new(VecDeque::new()),
             closing: AtomicBool::new(false),
@@ -109,6 +146,21 @@ impl ConsumerReports {
     /// From now on rebalances are answered at once: nobody is there any more to do it.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// For a client that asks one question: its errors are no warnings.
+    pub(crate) fn probe() -> Self {
+        ConsumerReports::new(PROBE, true, &KafkaSettings::new("", ""))
+    }
+
+    /// What the client's principal may do is told by this.
+    pub(crate) fn rights(&self) -> &Rights {
+        &self.reports.rights
+    }
+
+    /// The last error that waiting does not change, with librdkafka's words.
+    pub(crate) fn refusal(&self) -> Option<(Refusal, String)> {
+        self.reports.refusal.lock().unwrap().clone()
     }
 
     /// The last error that the client reported, in words.
@@ -131,6 +183,8 @@ impl ConsumerReports {
 }
 
 impl ClientContext for ConsumerReports {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.reports.line(level, facility, line);
     }
@@ -141,6 +195,10 @@ impl ClientContext for ConsumerReports {
 
     fn stats_raw(&self, statistics: &[u8]) {
         self.reports.stats_raw(statistics);
+    }
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.reports.token()
     }
 }
 
@@ -177,9 +235,14 @@ pub(crate) struct DeliveryReports {
 }
 
 impl DeliveryReports {
-    pub(crate) fn new(transactional: bool) -> Self {
+    pub(crate) fn new(transactional: bool, settings: &KafkaSettings) -> Self {
         let (failed, first) = (AtomicBool::new(false), Mutex::new(None));
-        DeliveryReports { reports: Reports::new("producer"), transactional, failed, first }
+        DeliveryReports { reports: Reports::new("producer", settings), transactional, failed, first }
+    }
+
+    /// What the client's principal may do is told by this.
+    pub(crate) fn rights(&self) -> &Rights {
+        &self.reports.rights
     }
 
     /// Fails if a record was not delivered since the last [`DeliveryReports::clear`].
@@ -198,6 +261,8 @@ impl DeliveryReports {
 }
 
 impl ClientContext for DeliveryReports {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.reports.line(level, facility, line);
     }
@@ -208,6 +273,10 @@ impl ClientContext for DeliveryReports {
 
     fn stats_raw(&self, statistics: &[u8]) {
         self.reports.stats_raw(statistics);
+    }
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.reports.token()
     }
 }
 
@@ -224,6 +293,7 @@ impl ProducerContext for DeliveryReports {
         }
         let bytes = record.payload_len() + record.key_len();
         let failure = errors::of_record(record.topic(), Some(record.partition()), bytes, code);
+        let failure = self.rights().explain(failure, Some(code), Needed::Topic("Write", record.topic()));
         self.first.lock().unwrap().get_or_insert(failure);
         self.failed.store(true, Ordering::Release);
     }

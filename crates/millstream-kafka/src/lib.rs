@@ -18,9 +18,12 @@ mod member;
 mod membership;
 mod metadata;
 mod native;
+mod oauth;
 mod producer;
 mod reader;
+mod refusal;
 mod restore;
+mod rights;
 mod settings;
 mod start;
 

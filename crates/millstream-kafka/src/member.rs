@@ -20,6 +20,7 @@ use crate::metadata::MetadataClient;
 use crate::native::metadata_texts;
 use crate::producer::KafkaProducer;
 use crate::reader::{KafkaReader, Slot, resync};
+use crate::rights::Needed;
 use crate::settings::{GroupProtocol, KafkaSettings};
 use crate::start;
 
@@ -36,6 +37,7 @@ pub(crate) struct KafkaMember {
     topics: Arc<MetadataClient>,
     membership: Arc<Membership>,
     slots: HashMap<TopicPartition, Arc<Slot>>,
+    subscribed: Vec<String>,
     /// The event that is handed out and not answered.
     unanswered: Option<GroupEvent>,
 }
@@ -50,12 +52,19 @@ impl KafkaMember {
         let incremental = settings.group_protocol == GroupProtocol::Consumer;
         let consumer: KafkaConsumer = settings
             .member()
-            .create_with_context(ConsumerReports::new("member", incremental))
+            .create_with_context(ConsumerReports::new("member", incremental, &settings))
             .map_err(|error| errors::of_client(&what, &error))?;
         let consumer = Arc::new(consumer);
         let membership = Arc::new(Membership::new(&consumer, settings.group_protocol));
-        let member =
-            KafkaMember { consumer, settings, topics: metadata, membership, slots: HashMap::new(), unanswered: None };
+        let member = KafkaMember {
+            consumer,
+            settings,
+            topics: metadata,
+            membership,
+            slots: HashMap::new(),
+            subscribed: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+            unanswered: None,
+        };
         member.consumer.subscribe(topics).map_err(|error| errors::of_client(&what, &error))?;
         Ok(member)
     }
@@ -97,7 +106,13 @@ impl KafkaMember {
             }
             _ => "",
         };
-        fatal.then(|| BrokerError::new(ErrorKind::Fatal, format!("group {}: {last}{hint}", self.settings.group_id)))
+        let refused =
+            self.subscribed.iter().filter(|topic| last.contains(topic.as_str())).max_by_key(|topic| topic.len());
+        let needed = Needed::Topic("Read", refused.map_or("…", String::as_str));
+        fatal.then(|| {
+            let error = BrokerError::new(ErrorKind::Fatal, format!("group {}: {last}{hint}", self.settings.group_id));
+            self.consumer.context().rights().explain(error, code, needed)
+        })
     }
 
     /// Makes the readers that stay find their place again when librdkafka resumes their partitions.
@@ -158,10 +173,11 @@ impl GroupMember for KafkaMember {
         if partitions.is_empty() {
             return Ok(Vec::new());
         }
-        let answer = self
-            .consumer
-            .committed_offsets(list_of(partitions), COMMITTED_LIMIT)
-            .map_err(|error| errors::of_client(&what, &error))?;
+        let answer = self.consumer.committed_offsets(list_of(partitions), COMMITTED_LIMIT).map_err(|error| {
+            let needed = Needed::Topic("Read", &partitions[0].topic);
+            let explained = errors::of_client(&what, &error);
+            self.consumer.context().rights().explain(explained, errors::code_of(&error), needed)
+        })?;
         let texts = metadata_texts(&answer);
         let mut found = HashMap::with_capacity(partitions.len());
         for (element, metadata) in answer.elements().into_iter().zip(texts) {

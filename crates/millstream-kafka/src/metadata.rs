@@ -9,11 +9,16 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::context::{ConsumerReports, KafkaConsumer};
 use crate::errors;
+use crate::refusal;
+use crate::rights::Needed;
 use crate::settings::KafkaSettings;
 use crate::start;
 
 /// How long one question to the cluster may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a connection is tried that is refused for its credentials or certificates.
+const REFUSED_LIMIT: Duration = Duration::from_secs(2);
 
 /// A topic as the cluster's metadata show it.
 pub(crate) struct TopicState {
@@ -32,7 +37,7 @@ impl MetadataClient {
     pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, BrokerError> {
         let consumer = settings
             .metadata()
-            .create_with_context(ConsumerReports::new("metadata", false))
+            .create_with_context(ConsumerReports::new("metadata", false, settings))
             .map_err(|error| errors::of_client("a client for metadata", &error))?;
         Ok(MetadataClient { consumer, partitions: Mutex::new(HashMap::new()) })
     }
@@ -45,10 +50,11 @@ impl MetadataClient {
     /// Waits until the cluster answers; calls `on_wait` after each second or so with the time waited so far.
     pub(crate) fn wait_until_up(
         &self,
-        bootstrap_servers: &str,
+        settings: &KafkaSettings,
         limit: Duration,
         on_wait: &mut dyn FnMut(Duration),
     ) -> Result<(), BrokerError> {
+        let bootstrap_servers = &settings.bootstrap_servers;
         let start = Instant::now();
         loop {
             let turn = Duration::from_secs(1).min(limit.saturating_sub(start.elapsed()));
@@ -57,6 +63,15 @@ impl MetadataClient {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             };
+            // Another broker may have let the client in, or one that starts may not know its users yet: so not at once.
+            if start.elapsed() >= REFUSED_LIMIT.min(limit)
+                && let Some((refusal, reason)) = self.consumer.context().refusal()
+            {
+                let explained = refusal::explained(refusal, settings);
+                let message =
+                    format!("the Kafka at {bootstrap_servers} refuses the connection: {explained} ({reason})");
+                return Err(BrokerError::new(ErrorKind::Fatal, message));
+            }
             if start.elapsed() >= limit {
                 let last = self.consumer.context().last_error();
                 let message = format!(
@@ -82,7 +97,11 @@ impl MetadataClient {
             Some(RDKafkaRespErr::RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) => {
                 return Ok(Some(TopicState { partitions: 0, led: false }));
             }
-            Some(code) => return Err(errors::of_request(&what(), code.into())),
+            Some(code) => {
+                let error = errors::of_request(&what(), code.into());
+                let rights = self.consumer.context().rights();
+                return Err(rights.explain(error, Some(code.into()), Needed::Topic("Describe", name)));
+            }
             None => {}
         }
         let partitions = topic.partitions();

@@ -11,6 +11,7 @@ use crate::errors;
 use crate::membership::Membership;
 use crate::metadata::MetadataClient;
 use crate::native::{NativeProducer, TransactionFailure, commit_positions};
+use crate::rights::Needed;
 use crate::settings::KafkaSettings;
 
 /// How long a new producer waits until the earlier one's transaction is ended, before its owner is to ask again.
@@ -57,7 +58,7 @@ impl KafkaProducer {
     ) -> Result<Self, BrokerError> {
         let config = settings.producer(transactional_id);
         let native: ThreadedProducer<DeliveryReports> = config
-            .create_with_context(DeliveryReports::new(transactional_id.is_some()))
+            .create_with_context(DeliveryReports::new(transactional_id.is_some(), settings))
             .map_err(|error| errors::of_client("a producer", &error))?;
         let mut producer = KafkaProducer {
             native: NativeProducer::new(native),
@@ -147,14 +148,30 @@ impl KafkaProducer {
 
     fn described(&self, what: &str, kind: ErrorKind, failure: &TransactionFailure) -> BrokerError {
         let id = self.transactional_id.as_deref().unwrap_or_default();
-        BrokerError::new(kind, format!("{what} of producer {id}: {}: {}", failure.code, failure.text))
+        let error = BrokerError::new(kind, format!("{what} of producer {id}: {}: {}", failure.code, failure.text));
+        self.explained(error, failure.code, &failure.text)
     }
 
     /// Fails if the producer cannot go on, whatever is tried.
     fn check(&self) -> Result<(), BrokerError> {
         let Some((fatal, text)) = self.native.safe().client().fatal_error() else { return Ok(()) };
         let kind = if errors::needs_a_person(fatal) { ErrorKind::Fatal } else { ErrorKind::Fenced };
-        Err(BrokerError::new(kind, format!("the producer cannot go on: {fatal}: {text}")))
+        let error = BrokerError::new(kind, format!("the producer cannot go on: {fatal}: {text}"));
+        Err(self.explained(error, fatal, &text))
+    }
+
+    /// With the right that is missing, if that is what the error says. Of topics, librdkafka names the one in its text.
+    fn explained(&self, error: BrokerError, code: Code, text: &str) -> BrokerError {
+        let named = self.topics.iter().map(|topic| &*topic.name).filter(|name| text.contains(name));
+        let needed = match (code, &self.transactional_id) {
+            (Code::TopicAuthorizationFailed, _) => {
+                Needed::Topic("Write", named.max_by_key(|name| name.len()).unwrap_or("…"))
+            }
+            (Code::ClusterAuthorizationFailed, _) => Needed::Cluster("IdempotentWrite"),
+            (_, Some(id)) => Needed::TransactionalId(id),
+            (_, None) => Needed::Topic("Write", "…"),
+        };
+        self.deliveries().rights().explain(error, Some(code), needed)
     }
 
     /// Whoever waits must not wait for a producer that cannot go on, nor for a member that has left: so that a process
@@ -171,7 +188,9 @@ impl KafkaProducer {
         }
         let headers: usize = record.headers.iter().map(|(name, value)| name.len() + len(value.as_deref())).sum();
         let bytes = len(record.key) + len(record.value) + headers;
-        errors::of_record(&self.topics[record.topic.0 as usize].name, record.partition, bytes, code)
+        let topic = &self.topics[record.topic.0 as usize].name;
+        let error = errors::of_record(topic, record.partition, bytes, code);
+        self.deliveries().rights().explain(error, Some(code), Needed::Topic("Write", topic))
     }
 
     /// Whether librdkafka should long have delivered, or given up, what it was given then.
@@ -208,7 +227,7 @@ impl KafkaProducer {
                 return Err(BrokerError::new(ErrorKind::Abort, format!("{}: {code}", what())));
             }
             if !errors::is_transient(code) || left.is_zero() {
-                return Err(errors::of_request(&what(), code));
+                return Err(self.explained(errors::of_request(&what(), code), code, ""));
             }
             std::thread::sleep(Duration::from_millis(50).min(left));
         }

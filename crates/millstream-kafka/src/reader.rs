@@ -15,6 +15,7 @@ use crate::context::KafkaConsumer;
 use crate::errors;
 use crate::native::{Batch, Item, PartitionQueue};
 use crate::restore::Restore;
+use crate::rights::Needed;
 use crate::start::{self, known};
 
 /// Messages taken out of a queue at once, at most.
@@ -143,7 +144,10 @@ impl KafkaReader {
                     continue;
                 }
                 Item::Failed(code, text) => {
-                    return Err(failure(&self.slot.partition, self.restore.is_some(), code, &text));
+                    let failure = failure(&self.slot.partition, self.restore.is_some(), code, &text);
+                    let Some(consumer) = self.slot.consumer() else { return Err(failure) };
+                    let needed = Needed::Topic("Read", &self.slot.partition.topic);
+                    return Err(consumer.context().rights().explain(failure, Some(code), needed));
                 }
             };
             *handed += 1;

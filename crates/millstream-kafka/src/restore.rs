@@ -22,7 +22,7 @@ pub(crate) struct Restore {
 
 impl Restore {
     pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, BrokerError> {
-        let reports = ConsumerReports::new("restore", true);
+        let reports = ConsumerReports::new("restore", true, settings);
         // Should librdkafka report a rebalance when it closes, nobody would answer.
         reports.close();
         let consumer: KafkaConsumer = settings

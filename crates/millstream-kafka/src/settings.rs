@@ -1,8 +1,13 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use millstream::broker::{BrokerError, ErrorKind};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
+
+use crate::context::now_ms;
+use crate::oauth::Tokens;
+use crate::rights::Rights;
 
 /// How the group shares out its partitions. Both use Kafka's `range` assignor, which keeps partitions of the same
 /// number together: joins need that.
@@ -38,6 +43,9 @@ pub struct KafkaSettings {
     pub group_protocol: GroupProtocol,
     /// What to do when a position to read from is gone.
     pub offset_reset: OffsetReset,
+    /// The file with the token of SASL OAUTHBEARER, a JSON Web Token, which something outside of the process renews: it
+    /// is read again whenever most of the token's life is over.
+    pub oauthbearer_token_file: Option<PathBuf>,
     /// Properties of every client (security, `client.id`, …).
     pub properties: BTreeMap<String, String>,
     /// Properties of the group's member alone.
@@ -57,6 +65,7 @@ impl KafkaSettings {
             group_id: group_id.into(),
             group_protocol: GroupProtocol::Classic,
             offset_reset: OffsetReset::Earliest,
+            oauthbearer_token_file: None,
             properties: BTreeMap::new(),
             consumer_properties: BTreeMap::new(),
             producer_properties: BTreeMap::new(),
@@ -113,10 +122,74 @@ impl KafkaSettings {
                 }
             }
         }
+        self.check_security()?;
         for config in [self.member(), self.restore(), self.producer(None), self.metadata(), self.admin()] {
             config.create_native_config().map_err(|error| crate::errors::of_client("Kafka properties", &error))?;
         }
         Ok(())
+    }
+
+    /// Refuses what cannot be together. Without the feature `ssl`, all that needs TLS.
+    fn check_security(&self) -> Result<(), BrokerError> {
+        let refused = |name: &str, why: &str| Err(refusal("properties", name, why));
+        let property = |name: &str| self.properties.get(name).map(String::as_str).unwrap_or_default();
+        let protocol = property("security.protocol").to_uppercase();
+        let mechanism = self.mechanism();
+        if !cfg!(feature = "ssl") {
+            let why = "this program was built without TLS: build it with the feature `ssl` of millstream-service";
+            if protocol.ends_with("SSL") {
+                return refused("security.protocol", why);
+            }
+            if protocol.starts_with("SASL") && mechanism != "PLAIN" {
+                return refused("sasl.mechanism", why);
+            }
+        }
+        let unsecured = property("enable.sasl.oauthbearer.unsecure.jwt") == "true";
+        let is_oauth = protocol.starts_with("SASL") && mechanism == "OAUTHBEARER";
+        match (&self.oauthbearer_token_file, is_oauth, unsecured) {
+            (Some(_), false, _) => refused(
+                "sasl.mechanism",
+                "with kafka.oauthbearer.token_file it must be OAUTHBEARER, and security.protocol SASL_SSL or SASL_PLAINTEXT",
+            ),
+            (Some(_), true, true) => {
+                refused("enable.sasl.oauthbearer.unsecure.jwt", "tokens come from kafka.oauthbearer.token_file")
+            }
+            (None, true, false) => refused(
+                "sasl.mechanism",
+                "OAUTHBEARER needs kafka.oauthbearer.token_file, or enable.sasl.oauthbearer.unsecure.jwt for tests",
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn mechanism(&self) -> String {
+        let named = ["sasl.mechanism", "sasl.mechanisms"].iter().find_map(|name| self.properties.get(*name));
+        named.cloned().unwrap_or_default().to_uppercase()
+    }
+
+    /// Where tokens come from.
+    pub(crate) fn tokens(&self) -> Tokens {
+        let unsecured =
+            self.properties.get("enable.sasl.oauthbearer.unsecure.jwt").is_some_and(|value| value == "true");
+        match (&self.oauthbearer_token_file, self.mechanism() == "OAUTHBEARER" && unsecured) {
+            (Some(path), _) => Tokens::File(path.clone()),
+            (None, true) => {
+                Tokens::Unsecured(self.properties.get("sasl.oauthbearer.config").cloned().unwrap_or_default())
+            }
+            (None, false) => Tokens::None,
+        }
+    }
+
+    /// Who asks the brokers, as far as the settings say it: a client's certificate does, but not in words.
+    pub(crate) fn rights(&self) -> Rights {
+        let protocol = self.properties.get("security.protocol").map_or("PLAINTEXT".into(), |text| text.to_uppercase());
+        let principal = match (protocol.as_str(), self.tokens()) {
+            ("PLAINTEXT", _) => Some("ANONYMOUS".to_owned()),
+            ("SSL", _) => None,
+            (_, Tokens::None) => self.properties.get("sasl.username").cloned(),
+            (_, tokens) => tokens.token(now_ms()).ok().map(|token| token.principal_name),
+        };
+        Rights { principal: principal.map(|name| format!("User:{name}")), group_id: self.group_id.clone() }
     }
 
     /// The group's member.
@@ -223,6 +296,7 @@ fn with(mut config: ClientConfig, properties: &Properties) -> ClientConfig {
 fn canonical(name: &str) -> &str {
     match name {
         "delivery.timeout.ms" => "message.timeout.ms",
+        "sasl.mechanisms" => "sasl.mechanism",
         "queue.buffering.max.ms" => "linger.ms",
         name => name,
     }

@@ -9,6 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::context::KafkaConsumer;
 use crate::errors;
+use crate::rights::Needed;
 
 /// How long the beginnings or the ends of partitions are asked for when they are to be read.
 pub(crate) const START_LIMIT: Duration = Duration::from_secs(3);
@@ -82,7 +83,11 @@ pub(crate) fn offsets(
         let element = answer
             .find_partition(&partition.topic, partition.partition)
             .ok_or_else(|| errors::of_request(&what(asked), RDKafkaErrorCode::UnknownPartition))?;
-        element.error().map_err(|error| errors::of_client(&what(asked), &error))?;
+        element.error().map_err(|error| {
+            let rights = consumer.context().rights();
+            let explained = errors::of_client(&what(asked), &error);
+            rights.explain(explained, errors::code_of(&error), Needed::Topic("Describe", &partition.topic))
+        })?;
         match element.offset() {
             Offset::Offset(offset) => Ok(offset),
             other => Err(BrokerError::new(ErrorKind::Retry, format!("{}: the broker said {other:?}", what(asked)))),

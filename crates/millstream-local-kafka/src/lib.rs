@@ -12,6 +12,7 @@ mod install;
 mod java;
 mod local_kafka;
 mod ports;
+mod secured;
 mod server_properties;
 mod test_broker;
 #[cfg(test)]
@@ -21,4 +22,5 @@ pub use errors::LocalKafkaError;
 pub use install::{are_jars_available, install, install_jars, is_available};
 pub use java::find_java;
 pub use local_kafka::LocalKafka;
+pub use secured::Secured;
 pub use test_broker::{TestBroker, is_kafka_promised, test_broker, test_brokers};

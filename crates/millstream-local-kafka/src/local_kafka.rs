@@ -13,7 +13,8 @@ use crate::child::{Guard, run, terminate};
 use crate::errors::{LocalKafkaError, last_lines};
 use crate::install::install;
 use crate::java::{find_java, kafka_class};
-use crate::ports::two_free_ports;
+use crate::ports::{free_port, two_free_ports};
+use crate::secured::{HEAP, Secured};
 use crate::server_properties::server_properties;
 
 /// How long the node may take to get ready, and to stop.
@@ -54,6 +55,8 @@ pub struct LocalKafka {
     java: PathBuf,
     jars: PathBuf,
     address: String,
+    /// The listener that demands credentials, and what it is made of.
+    secured: Option<(String, Secured)>,
     /// The node; `None` while it is stopped.
     node: Option<Child>,
     /// How often the node was started: each start has a log of its own.
@@ -71,16 +74,29 @@ impl LocalKafka {
     /// Kafka cannot be installed (see [`install`]), or the node ends or is not ready within 60 s; the error has the
     /// last 20 lines of its log.
     pub fn start() -> Result<LocalKafka, LocalKafkaError> {
+        LocalKafka::start_as(None)
+    }
+
+    /// As [`LocalKafka::start`], with one more listener, which demands credentials.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalKafka::start`].
+    pub fn start_secured(secured: Secured) -> Result<LocalKafka, LocalKafkaError> {
+        LocalKafka::start_as(Some(secured))
+    }
+
+    fn start_as(secured: Option<Secured>) -> Result<LocalKafka, LocalKafkaError> {
         let java = find_java()?;
         let jars = install()?;
         for _ in 1..PORT_TRIES {
-            let mut kafka = LocalKafka::format(java.clone(), jars.clone())?;
+            let mut kafka = LocalKafka::format(java.clone(), jars.clone(), secured.clone())?;
             match kafka.launch() {
                 Err(LocalKafkaError::EndedAtStart { .. }) if kafka.log().contains(PORT_TAKEN) => {}
                 result => return result.map(|()| kafka),
             }
         }
-        let mut kafka = LocalKafka::format(java, jars)?;
+        let mut kafka = LocalKafka::format(java, jars, secured)?;
         kafka.launch()?;
         Ok(kafka)
     }
@@ -88,6 +104,11 @@ impl LocalKafka {
     /// The broker's address, `host:port`: what clients call their bootstrap servers. It stays over restarts.
     pub fn bootstrap_servers(&self) -> &str {
         &self.address
+    }
+
+    /// The address of the listener that demands credentials, `localhost:port`, if there is one.
+    pub fn secured_bootstrap_servers(&self) -> Option<&str> {
+        self.secured.as_ref().map(|(address, _)| address.as_str())
     }
 
     /// The node's folder: `server.properties`, a log file a start (`kafka-1.log`, …), and Kafka's data in `logs`.
@@ -165,7 +186,7 @@ impl LocalKafka {
     }
 
     /// A node that is not started yet, with a formatted data folder.
-    fn format(java: PathBuf, jars: PathBuf) -> Result<LocalKafka, LocalKafkaError> {
+    fn format(java: PathBuf, jars: PathBuf, secured: Option<Secured>) -> Result<LocalKafka, LocalKafkaError> {
         let folder = tempfile::Builder::new()
             .prefix("millstream-kafka-")
             .tempdir()
@@ -173,14 +194,25 @@ impl LocalKafka {
         let guard = Guard::start(Some(folder.path())).map_err(LocalKafkaError::io("start a shell to guard Kafka"))?;
         let (broker_port, controller_port) = two_free_ports()?;
         let address = format!("127.0.0.1:{broker_port}");
-        let kafka = LocalKafka { java, jars, address, node: None, starts: 0, guard, folder };
+        let mut text = server_properties(broker_port, controller_port, &folder.path().join("logs"));
+        let mut arguments = Vec::new();
+        let secured = match secured {
+            Some(secured) => {
+                let port = free_port()?;
+                secured.write_files(folder.path()).map_err(LocalKafkaError::io("write the keystore of Kafka"))?;
+                text.push_str(&secured.properties(broker_port, controller_port, port, folder.path()));
+                arguments = secured.format_arguments();
+                Some((format!("localhost:{port}"), secured))
+            }
+            None => None,
+        };
+        let kafka = LocalKafka { java, jars, address, secured, node: None, starts: 0, guard, folder };
         let properties = kafka.properties();
-        let text = server_properties(broker_port, controller_port, &kafka.folder.path().join("logs"));
         fs::write(&properties, text).map_err(LocalKafkaError::io(format!("write the file {properties:?}")))?;
 
         let class = "kafka.tools.StorageTool";
         let mut command = kafka_class(&kafka.java, &kafka.jars, kafka.folder.path(), &TOOL_OPTIONS, class);
-        command.args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(&properties);
+        command.args(["format", "--cluster-id", CLUSTER_ID, "--config"]).arg(&properties).args(arguments);
         let output = run(command, "").map_err(LocalKafkaError::io("format Kafka's data folder"))?;
         if output.status.success() {
             return Ok(kafka);
@@ -196,7 +228,12 @@ impl LocalKafka {
         let path = self.log_path();
         let log = File::create(&path).map_err(LocalKafkaError::io(format!("make the file {path:?}")))?;
         let errors = log.try_clone().map_err(LocalKafkaError::io(format!("open the file {path:?} twice")))?;
-        let mut command = kafka_class(&self.java, &self.jars, self.folder.path(), &BROKER_OPTIONS, "kafka.Kafka");
+        let mut options = BROKER_OPTIONS.to_vec();
+        if self.secured.is_some() {
+            // The last one counts.
+            options.push(HEAP);
+        }
+        let mut command = kafka_class(&self.java, &self.jars, self.folder.path(), &options, "kafka.Kafka");
         command.arg(self.properties()).stdout(Stdio::from(log)).stderr(Stdio::from(errors));
         let (node, _) = self.guard.spawn(command).map_err(LocalKafkaError::io("start Kafka"))?;
         self.node = Some(node);

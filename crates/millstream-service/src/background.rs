@@ -9,10 +9,19 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::http::{self, Tls};
 use crate::stop::Stop;
 
 /// What a process that hangs gets beyond its shutdown timeout.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// What is served over HTTP.
+pub(crate) struct Server {
+    pub(crate) listener: TcpListener,
+    pub(crate) router: Router,
+    /// None for plain text.
+    pub(crate) tls: Option<Tls>,
+}
 
 /// The thread that serves HTTP and takes signals; ends when dropped.
 pub(crate) struct Background {
@@ -22,11 +31,7 @@ pub(crate) struct Background {
 
 impl Background {
     /// Takes signals from now on, and serves HTTP if there is a listener.
-    pub(crate) fn start(
-        http: Option<(TcpListener, Router)>,
-        stop: Arc<Stop>,
-        shutdown_timeout: Duration,
-    ) -> Result<Self, Error> {
+    pub(crate) fn start(http: Option<Server>, stop: Arc<Stop>, shutdown_timeout: Duration) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Error::system("a runtime for HTTP and signals", &error))?;
         let signals = {
@@ -55,7 +60,7 @@ impl Drop for Background {
 
 fn serve(
     runtime: &Runtime,
-    http: Option<(TcpListener, Router)>,
+    http: Option<Server>,
     mut signals: Signals,
     stop: &Stop,
     shutdown_timeout: Duration,
@@ -63,14 +68,10 @@ fn serve(
 ) {
     runtime.block_on(async {
         let http = async {
-            if let Some((listener, router)) = http {
-                let served = match tokio::net::TcpListener::from_std(listener) {
-                    Ok(listener) => axum::serve(listener, router).await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = served {
-                    tracing::error!(%error, "HTTP is not served any more");
-                }
+            if let Some(Server { listener, router, tls }) = http
+                && let Err(error) = http::serve(listener, router, tls).await
+            {
+                tracing::error!(%error, "HTTP is not served any more");
             }
             std::future::pending::<()>().await;
         };

@@ -1,8 +1,12 @@
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::{ClientConnection, StreamOwned};
+
 use crate::error::Error;
+use crate::http;
 use crate::settings::HttpSettings;
 
 /// How long the service may take to take the connection, and to answer.
@@ -13,13 +17,15 @@ pub(crate) fn ask(settings: &HttpSettings, path: &str) -> Result<String, Error> 
     let address = address(settings)?;
     let unhealthy = |reason: String| Error::Unhealthy { address, reason };
     let mut answer = String::new();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     TcpStream::connect_timeout(&address, LIMIT)
         .and_then(|mut stream| {
             stream.set_read_timeout(Some(LIMIT))?;
             stream.set_write_timeout(Some(LIMIT))?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes())?;
-            stream.read_to_string(&mut answer)
+            match settings.tls.files() {
+                None => exchange(&mut stream, &request, &mut answer),
+                Some(_) => exchange(&mut encrypted(stream, address)?, &request, &mut answer),
+            }
         })
         .map_err(|error| unhealthy(format!("no answer for {path}: {error}")))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -30,9 +36,20 @@ pub(crate) fn ask(settings: &HttpSettings, path: &str) -> Result<String, Error> 
     }
 }
 
+fn exchange(stream: &mut (impl Read + Write), request: &str, answer: &mut String) -> io::Result<()> {
+    stream.write_all(request.as_bytes())?;
+    stream.read_to_string(answer).map(|_| ())
+}
+
+fn encrypted(stream: TcpStream, address: SocketAddr) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let config = http::probe().map_err(io::Error::other)?;
+    let connection = ClientConnection::new(Arc::new(config), address.ip().into()).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(connection, stream))
+}
+
 /// The address of the settings; that of this machine where it is every address.
 fn address(settings: &HttpSettings) -> Result<SocketAddr, Error> {
-    let HttpSettings { enabled, host, port } = settings;
+    let HttpSettings { enabled, host, port, .. } = settings;
     if !enabled {
         return Err(Error::Usage("healthcheck: http.enabled is false; set it to true".to_owned()));
     }
@@ -57,9 +74,10 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::settings::Settings;
 
     fn settings(port: u16) -> HttpSettings {
-        HttpSettings { enabled: true, host: "0.0.0.0".to_owned(), port }
+        HttpSettings { host: "0.0.0.0".to_owned(), port, ..Settings::defaults("x").http }
     }
 
     fn answered(answer: &'static str) -> Result<String, Error> {

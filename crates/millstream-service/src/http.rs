@@ -1,17 +1,33 @@
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 
 use crate::error::Error;
 use crate::health::Health;
 use crate::metrics::{CONTENT_TYPE, Metrics};
 use crate::run::now_ms;
 use crate::settings::HttpSettings;
+
+mod access;
+mod serve;
+mod tls;
+
+pub(crate) use access::Access;
+pub(crate) use serve::serve;
+pub(crate) use tls::{Tls, probe};
+
+/// The largest body of a request, in bytes.
+const LARGEST_BODY: usize = 64 * 1024;
+
+/// How long an answer may take, with the reading of the request's body.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the handlers read.
 pub(crate) struct Shown {
@@ -35,13 +51,27 @@ pub(crate) fn bind(settings: &HttpSettings) -> Result<TcpListener, Error> {
     Ok(listener)
 }
 
-/// `/livez`, `/readyz` and `/metrics`.
-pub(crate) fn router(shown: Arc<Shown>) -> Router {
+/// `/livez`, `/readyz` and `/metrics`; and `protected`, the routes that show state: these are there only for those with
+/// credentials, or at an address that nobody else reaches.
+pub(crate) fn router(shown: Arc<Shown>, protected: Router<Arc<Shown>>, access: Access) -> Router {
+    let access = Arc::new(access);
     Router::new()
+        .merge(protected.layer(from_fn(access::protect)))
         .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
+        // After the merge, as a fallback behind `protect` would answer that nobody may ask for what is not there.
+        .fallback(async || StatusCode::NOT_FOUND)
         .with_state(shown)
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(from_fn(in_time))
+        .layer(Extension(access.clone()))
+        .layer(from_fn_with_state(access, access::admit))
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(ANSWER_LIMIT, next.run(request)).await;
+    answer.unwrap_or_else(|_| StatusCode::REQUEST_TIMEOUT.into_response())
 }
 
 async fn livez(State(shown): State<Arc<Shown>>) -> Response {
@@ -66,70 +96,4 @@ fn answer(content_type: &'static str, body: Result<String, String>) -> Response 
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read, Write};
-    use std::net::TcpStream;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::background::Background;
-    use crate::stop::Stop;
-
-    fn settings(port: u16) -> HttpSettings {
-        HttpSettings { enabled: true, host: "127.0.0.1".to_owned(), port }
-    }
-
-    fn get(port: u16, path: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    #[test]
-    fn answers_on_a_port_that_was_free() {
-        let stop = Arc::new(Stop::default());
-        let health = Arc::new(Health::new(stop.clone()));
-        let metrics = Metrics::new(health.clone(), "orders", "pod-0").unwrap();
-        let listener = bind(&settings(0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let router = router(Arc::new(Shown { health: health.clone(), metrics }));
-        let background = Background::start(Some((listener, router)), stop, Duration::from_secs(1)).unwrap();
-
-        assert!(get(port, "/livez").starts_with("HTTP/1.1 200 OK\r\n"));
-        let starting = get(port, "/readyz");
-        assert!(starting.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{starting}");
-        assert!(starting.contains("content-type: application/json\r\n"), "{starting}");
-        assert!(starting.ends_with("\r\n\r\n{\"phase\":\"starting\",\"ready\":false,\"tasks\":[]}\n"), "{starting}");
-        health.set_workers(vec![Arc::default()]);
-        assert!(get(port, "/readyz").starts_with("HTTP/1.1 200 OK\r\n"));
-        health.workers()[0].moved_at.store(0, std::sync::atomic::Ordering::Relaxed);
-        let stuck = get(port, "/livez");
-        assert!(stuck.starts_with("HTTP/1.1 503 ") && stuck.contains("worker 0 has not moved for "), "{stuck}");
-        let metrics = get(port, "/metrics");
-        assert!(metrics.contains("content-type: text/plain; version=0.0.4\r\n"), "{metrics}");
-        assert!(metrics.contains("millstream_commits_total{worker=\"0\"} 0\n"), "{metrics}");
-        assert!(get(port, "/").starts_with("HTTP/1.1 404 "));
-
-        drop(background);
-        assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "the port is let go of");
-    }
-
-    #[test]
-    fn says_what_to_do_about_an_address_that_it_cannot_have() {
-        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = taken.local_addr().unwrap().port();
-        let error = bind(&settings(port)).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "cannot serve HTTP at 127.0.0.1:{port}: another process has that port. Set http.port to a free port \
-                 (0 takes any) or http.enabled to false"
-            )
-        );
-        assert_eq!(error.exit_code(), 1);
-        let error = bind(&HttpSettings { host: "192.0.2.1".to_owned(), ..settings(0) }).unwrap_err().to_string();
-        assert!(error.contains("this machine has no such address"), "{error}");
-    }
-}
+mod tests;

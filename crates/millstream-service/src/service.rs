@@ -4,18 +4,19 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use clap::{CommandFactory, FromArgMatches};
 use millstream::broker::Broker;
 use millstream::dsl::TopologyBuilder;
 use millstream::topology::Define;
 use millstream::worker::{Application, Moment, Options};
 
-use crate::background::Background;
+use crate::background::{Background, Server};
 use crate::cli::{Cli, Command, Form};
 use crate::embedded::Embedded;
 use crate::error::{Error, UserError};
 use crate::health::Health;
-use crate::http::Shown;
+use crate::http::{Access, Shown, Tls};
 use crate::metrics::Metrics;
 use crate::run::{RunOptions, run};
 use crate::settings::{Settings, Sources};
@@ -166,11 +167,13 @@ impl Service {
         let http = match settings.http.enabled {
             true => {
                 let listener = http::bind(&settings.http)?;
-                if let Ok(address) = listener.local_addr() {
-                    tracing::info!(%address, "HTTP: /livez, /readyz, /metrics");
-                }
+                let address = listener.local_addr().map_err(|error| Error::system("the address of HTTP", &error))?;
+                let (tls, access) = (Tls::new(&settings.http.tls)?, Access::new(&settings.http, address));
+                tracing::info!(%address, tls = tls.is_some(), "HTTP: /livez, /readyz, /metrics; {}", access.described());
                 let metrics = Metrics::new(health.clone(), application_id, instance_id)?;
-                Some((listener, http::router(Arc::new(Shown { health: health.clone(), metrics }))))
+                let shown = Arc::new(Shown { health: health.clone(), metrics });
+                let router = http::router(shown, Router::new(), access);
+                Some(Server { listener, router, tls })
             }
             false => None,
         };

@@ -34,7 +34,8 @@ pub mod prelude {
         WindowedStream,
     };
     pub use crate::processor::{
-        ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType, TimerProcessor,
+        ErrorPolicy, FailedRecord, ProcessError, Processor, ProcessorContext, Punctuation, PunctuationType,
+        TimerProcessor,
     };
     pub use crate::record::{Headers, Record, Timestamp};
     pub use crate::serde::{

@@ -5,6 +5,7 @@ mod group;
 mod list;
 mod producer;
 mod queue;
+mod token;
 
 use std::ffi::c_int;
 use std::time::Duration;
@@ -13,6 +14,7 @@ pub(crate) use group::{GroupMetadata, commit_positions};
 pub(crate) use list::metadata_texts;
 pub(crate) use producer::{NativeProducer, TransactionFailure};
 pub(crate) use queue::{Batch, Item, PartitionQueue};
+pub(crate) use token::set_token;
 
 /// A limit as librdkafka takes it: rounded up, so that a rest of less than 1 ms is not waited for by spinning.
 fn milliseconds(limit: Duration) -> c_int {

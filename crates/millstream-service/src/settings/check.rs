@@ -94,7 +94,8 @@ pub(super) fn check(
         }
         // The text as it was written: of a reference, never what it refers to.
         let parsed = parsed(kind, &text).ok_or_else(|| {
-            let found = if *kind == Kind::Text { "an empty text".to_owned() } else { format!("`{found}`") };
+            let found =
+                if matches!(kind, Kind::Text | Kind::Path) { "an empty text".to_owned() } else { format!("`{found}`") };
             format!("{}: {path}: found {found}; accepted: {}", origin(value), kind.accepted())
         })?;
         *value = Value::new(value.origin().map(str::to_owned).as_ref(), parsed);
@@ -129,7 +130,7 @@ fn text_of(value: &Value) -> String {
 
 fn parsed(kind: &Kind, text: &str) -> Option<ValueKind> {
     match kind {
-        Kind::Text => (!text.is_empty()).then(|| text.into()),
+        Kind::Text | Kind::Path => (!text.is_empty()).then(|| text.into()),
         Kind::Whole(range) => {
             text.trim().parse::<i64>().ok().filter(|number| range.contains(number)).map(ValueKind::from)
         }
@@ -169,6 +170,18 @@ impl Settings {
                 "commit_interval_ms: found {}; accepted with guarantee exactly_once: less than the {timeout} ms after which \
                  the broker ends a transaction (kafka.producer: {name})",
                 self.commit_interval_ms
+            )]));
+        }
+        let tls = &self.http.tls;
+        let missing = match (&tls.certificate, &tls.key, &tls.client_ca) {
+            (Some(_), None, _) => Some(("http.tls.key", "http.tls.certificate")),
+            (None, Some(_), _) => Some(("http.tls.certificate", "http.tls.key")),
+            (None, None, Some(_)) => Some(("http.tls.certificate", "http.tls.client_ca")),
+            _ => None,
+        };
+        if let Some((missing, set)) = missing {
+            return Err(SettingsError(vec![format!(
+                "{missing}: not set; accepted with {set}: the path of a PEM file"
             )]));
         }
         Ok(())

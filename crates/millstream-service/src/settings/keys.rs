@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 pub(super) enum Kind {
     /// Any text but the empty one.
     Text,
+    /// The path of a file: never a secret, whatever its name.
+    Path,
     /// A whole number in this range.
     Whole(RangeInclusive<i64>),
     /// `true` or `false`.
@@ -42,9 +44,14 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("http.enabled", Kind::Flag),
     ("http.host", Kind::Text),
     ("http.port", Kind::Whole(0..=u16::MAX as i64)),
+    ("http.token", Kind::Text),
+    ("http.tls.certificate", Kind::Path),
+    ("http.tls.key", Kind::Path),
+    ("http.tls.client_ca", Kind::Path),
     ("log.level", Kind::LogFilter),
     ("log.format", Kind::Choice(&["text", "json"])),
     ("kafka.group_protocol", Kind::Choice(&["classic", "consumer"])),
+    ("kafka.oauthbearer.token_file", Kind::Path),
     ("kafka.properties", Kind::Properties),
     ("kafka.consumer", Kind::Properties),
     ("kafka.producer", Kind::Properties),
@@ -107,6 +114,7 @@ impl Kind {
     pub(super) fn accepted(&self) -> String {
         match self {
             Kind::Text => "a text".to_owned(),
+            Kind::Path => "the path of a file".to_owned(),
             Kind::Whole(range) if *range.end() == i64::MAX => format!("a whole number, {} or more", range.start()),
             Kind::Whole(range) => format!("a whole number from {} to {}", range.start(), range.end()),
             Kind::Flag => "true, false".to_owned(),

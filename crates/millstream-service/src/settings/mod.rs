@@ -12,6 +12,7 @@ mod secrets;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use millstream::worker::{Guarantee, OffsetReset, Options};
 use millstream_kafka::{GroupProtocol, KafkaSettings};
@@ -61,6 +62,32 @@ pub(crate) struct HttpSettings {
     pub(crate) enabled: bool,
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) token: Option<String>,
+    pub(crate) tls: HttpTls,
+}
+
+/// Paths of PEM files.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HttpTls {
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+/// The files that a TLS server needs.
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+impl HttpTls {
+    /// The files, if HTTP is to be served over TLS.
+    pub(crate) fn files(&self) -> Option<TlsFiles> {
+        let (certificate, key) = (self.certificate.clone()?, self.key.clone()?);
+        Some(TlsFiles { certificate, key, client_ca: self.client_ca.clone() })
+    }
 }
 
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -83,6 +110,7 @@ pub(crate) enum LogFormat {
 pub(crate) struct KafkaClients {
     #[serde(with = "GroupProtocolWords")]
     pub(crate) group_protocol: GroupProtocol,
+    pub(crate) oauthbearer: OauthBearer,
     #[serde(default)]
     pub(crate) properties: BTreeMap<String, String>,
     #[serde(default)]
@@ -91,6 +119,12 @@ pub(crate) struct KafkaClients {
     pub(crate) producer: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) restore: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OauthBearer {
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -137,10 +171,17 @@ impl Settings {
             broker_wait_ms: 60_000,
             // Beside it, what a process does before and after must fit into 5 s.
             shutdown_timeout_ms: 4_500,
-            http: HttpSettings { enabled: true, host: "127.0.0.1".to_owned(), port: 8080 },
+            http: HttpSettings {
+                enabled: true,
+                host: "127.0.0.1".to_owned(),
+                port: 8080,
+                token: None,
+                tls: HttpTls::default(),
+            },
             log: LogSettings { level: "info".to_owned(), format: LogFormat::Text },
             kafka: KafkaClients {
                 group_protocol: GroupProtocol::Classic,
+                oauthbearer: OauthBearer::default(),
                 properties: BTreeMap::new(),
                 consumer: BTreeMap::new(),
                 producer: BTreeMap::new(),
@@ -180,6 +221,7 @@ impl Settings {
                 OffsetReset::Latest => millstream_kafka::OffsetReset::Latest,
                 OffsetReset::Error => millstream_kafka::OffsetReset::Error,
             },
+            oauthbearer_token_file: self.kafka.oauthbearer.token_file.clone(),
             properties: self.kafka.properties.clone(),
             consumer_properties: self.kafka.consumer.clone(),
             producer_properties: self.kafka.producer.clone(),

@@ -138,11 +138,11 @@ fn every_error_is_told_with_its_place() {
         refused(yaml, &variables, &set),
         [
             "--set nothing: found no `=`; accepted: KEY=VALUE",
-            "app (built in):4:9: http.prot: unknown key; did you mean `port`? Accepted in http: enabled, host, port",
+            "app (built in):4:9: http.prot: unknown key; did you mean `port`? Accepted in http: enabled, host, port, token, tls",
             "app (built in):7:15: kafka.properties: found a single value; accepted: a section of `property: value` lines",
             "app (built in):5:6: log: found a list; accepted: a section with level, format",
-            "MILLSTREAM_HTTP__HOSTS: http.hosts: unknown key; did you mean `host`? Accepted in http: enabled, host, port",
-            "MILLSTREAM_KAFKA: kafka: found a single value; accepted: a section with group_protocol, properties, consumer, \
+            "MILLSTREAM_HTTP__HOSTS: http.hosts: unknown key; did you mean `host`? Accepted in http: enabled, host, port, token, tls",
+            "MILLSTREAM_KAFKA: kafka: found a single value; accepted: a section with group_protocol, oauthbearer, properties, consumer, \
              producer, restore",
             "--set commit_interval: commit_interval: unknown key; did you mean `commit_interval_ms`? Accepted at the top: \
              application_id, instance_id, bootstrap_servers, workers, guarantee, commit_interval_ms, offset_reset, \
@@ -246,7 +246,8 @@ fn a_reference_that_leads_nowhere_names_its_key() {
 
 #[test]
 fn secrets_are_never_shown() {
-    let yaml = "bootstrap_servers: b:1\nhttp: {port: '${env:PORT}'}\nkafka:\n  properties:\n    sasl.username: me\n    \
+    let yaml = "bootstrap_servers: b:1\nhttp: {port: '${env:PORT}', token: literal-six, tls: {certificate: c.pem, key: key.pem}}\n\
+                kafka:\n  oauthbearer: {token_file: token.jwt}\n  properties:\n    sasl.username: me\n    \
                 sasl.password: literal-one\n    ssl.key.pem: literal-two\n    client.id: ${env:CLIENT}\n";
     let variables = [
         ("PORT", "4711"),
@@ -275,11 +276,18 @@ http:
   enabled: true
   host: "127.0.0.1"
   port: "***"
+  token: "***"
+  tls:
+    certificate: c.pem
+    key: key.pem
+    client_ca: null
 log:
   level: info
   format: text
 kafka:
   group_protocol: classic
+  oauthbearer:
+    token_file: token.jwt
   properties:
     client.id: "***"
     sasl.password: "***"
@@ -293,8 +301,9 @@ kafka:
 "#;
     assert_eq!(settings.to_yaml().unwrap(), expected);
     assert_eq!(format!("{settings:?}"), expected);
-    let message = "cannot start: client-three at 4711 with literal-one, literal-two, literal-four, literal-five, me";
-    assert_eq!(settings.secrets.hide(message), "cannot start: *** at *** with ***, ***, ***, ***, me");
+    let message =
+        "cannot start: client-three at 4711 with literal-one, literal-two, literal-four, literal-five, literal-six, me";
+    assert_eq!(settings.secrets.hide(message), "cannot start: *** at *** with ***, ***, ***, ***, ***, me");
     // What is printed without secrets can be read again.
     let printed: &'static str = load("workers: 3\n", &[], &[]).to_yaml().unwrap().leak();
     assert!(load(printed, &[], &[]) == load("workers: 3\n", &[], &[]));
@@ -341,4 +350,16 @@ fn the_engine_gets_what_is_set() {
     let kafka = settings.kafka("b:1");
     assert_eq!(kafka.group_protocol, GroupProtocol::Consumer);
     assert_eq!(kafka.offset_reset, millstream_kafka::OffsetReset::Error);
+}
+
+#[test]
+fn a_certificate_needs_its_key() {
+    for (yaml, expected) in [
+        ("http: {tls: {certificate: c}}\n", "http.tls.key: not set; accepted with http.tls.certificate"),
+        ("http: {tls: {key: k}}\n", "http.tls.certificate: not set; accepted with http.tls.key"),
+        ("http: {tls: {client_ca: a}}\n", "http.tls.certificate: not set; accepted with http.tls.client_ca"),
+    ] {
+        assert_eq!(refused(yaml, &[], &[]), [format!("{expected}: the path of a PEM file")]);
+    }
+    load("http: {tls: {certificate: c, key: k, client_ca: a}}\n", &[], &[]);
 }

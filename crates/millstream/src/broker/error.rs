@@ -9,6 +9,8 @@ pub enum ErrorKind {
     Abort,
     /// The producer is not the owner of its transactional id any more: drop it and the tasks' state, begin anew.
     Fenced,
+    /// This record cannot be written, as it is too large; others can. The transaction must be aborted.
+    Record,
     /// Nothing helps but a person.
     Fatal,
 }

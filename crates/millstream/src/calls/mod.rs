@@ -21,4 +21,4 @@ mod tests;
 pub use options::{AsyncOptions, CallOrder, Retry};
 
 pub(crate) use call::{Attempt, BoxError};
-pub(crate) use pending::{Calls, Failed, PendingCalls};
+pub(crate) use pending::{Calls, PendingCalls};

@@ -9,7 +9,7 @@ use super::call::{Attempt, Begin, BoxError, Cancel, Ended, spawn};
 use super::order::{Timestamps, Turns};
 use crate::broker::TopicPartition;
 use crate::executor::Calling;
-use crate::processor::{Context, Origin, Output, ProcessError};
+use crate::processor::{Context, Origin, Output, Place, ProcessError};
 use crate::record::{Record, Timestamp};
 use crate::time::Clock;
 
@@ -24,17 +24,18 @@ pub(crate) trait PendingCalls {
     /// The smallest timestamp (ms) among the records that wait: what comes of them may be as old.
     fn oldest_timestamp(&self) -> Option<Timestamp>;
 
-    /// Pushes on the next result, if it is here, and has others begin; returns whether there was one.
-    fn deliver(&self, output: &mut Output, clock: &Clock, wall_clock: Timestamp) -> Result<bool, Failed>;
+    /// Pushes on the next result, if it is here, and has others begin; returns whether there was one. `at` says afterwards
+    /// which record and node it was about.
+    fn deliver(
+        &self,
+        output: &mut Output,
+        at: &Place,
+        clock: &Clock,
+        wall_clock: Timestamp,
+    ) -> Result<bool, ProcessError>;
 
     /// Throws away every record and every result, to come or here. No call begins before all of these have ended.
     fn forget(&self);
-}
-
-/// A call that failed, or whose result could not be processed; with the place of its record, if it came from one.
-pub(crate) struct Failed {
-    pub(crate) place: Option<(TopicPartition, i64)>,
-    pub(crate) error: ProcessError,
 }
 
 /// How many records wait at most, for one call that may be under way: behind others of their key, or for their turn.
@@ -45,7 +46,8 @@ type Forward<K, V, R> = Box<dyn Fn(&mut Context<'_>, Record<K, V>, R) -> Result<
 
 /// The calls of one node of a task.
 pub(crate) struct Calls<K, V, R> {
-    node: Arc<str>,
+    /// The node's number.
+    node: usize,
     options: AsyncOptions,
     begin: Arc<Begin<K, V, R>>,
     forward: Forward<K, V, R>,
@@ -67,7 +69,8 @@ struct State<K, V, R> {
 
 struct Held<K, V, R> {
     record: Record<K, V>,
-    place: Option<(TopicPartition, i64)>,
+    /// Where it lies, with its input's number in the task.
+    place: Option<(TopicPartition, usize, i64)>,
     call: Call<R>,
 }
 
@@ -87,7 +90,7 @@ where
     R: Send + 'static,
 {
     pub(crate) fn new(
-        node: Arc<str>,
+        node: usize,
         options: AsyncOptions,
         begin: impl Fn(Record<K, V>) -> Attempt<R> + Send + Sync + 'static,
         forward: impl Fn(&mut Context<'_>, Record<K, V>, R) -> Result<(), ProcessError> + 'static,
@@ -100,14 +103,16 @@ where
 
     /// Takes a record; its call begins when it may.
     pub(crate) fn add(&self, context: &mut Context<'_>, record: Record<K, V>) -> Result<(), ProcessError> {
-        let place = context.origin.map(|origin| (TopicPartition::new(origin.topic, origin.partition), origin.offset));
+        let input = context.at.record().map_or(0, |(input, _)| input);
+        let partition = |origin: Origin<'_>| TopicPartition::new(origin.topic, origin.partition);
+        let place = context.origin.map(|origin| (partition(origin), input, origin.offset));
         let state = &mut *self.state.borrow_mut();
         let number = state.next;
         state.next += 1;
         state.turns.add(number, &record.key);
         state.timestamps.add(record.timestamp);
         state.held.insert(number, Held { record, place, call: Call::Waits });
-        self.begin_ready(state, context.output.calling.as_ref()).map_err(|error| error.at(&self.node))
+        self.begin_ready(state, context.output.calling.as_ref())
     }
 
     fn begin_ready(&self, state: &mut State<K, V, R>, calling: Option<&Calling>) -> Result<(), ProcessError> {
@@ -161,28 +166,38 @@ where
         self.state.borrow().timestamps.oldest()
     }
 
-    fn deliver(&self, output: &mut Output, clock: &Clock, wall_clock: Timestamp) -> Result<bool, Failed> {
+    fn deliver(
+        &self,
+        output: &mut Output,
+        at: &Place,
+        clock: &Clock,
+        wall_clock: Timestamp,
+    ) -> Result<bool, ProcessError> {
+        at.set_no_record();
+        at.go_to(self.node as u32);
         let next = {
             let state = &mut *self.state.borrow_mut();
             self.collect(state);
-            let begun = self.begin_ready(state, output.calling.as_ref());
-            begun.map_err(|error| Failed { place: None, error: error.at(&self.node) })?;
+            self.begin_ready(state, output.calling.as_ref()).map_err(|error| error.at(self.node))?;
             state.turns.next_ended().and_then(|number| state.held.remove(&number))
         };
         let Some(Held { record, place, call: Call::Ended(result) }) = next else {
             return Ok(false);
         };
+        if let Some((_, input, offset)) = &place {
+            at.set_record(*input, *offset);
+        }
         let timestamp = record.timestamp;
         let pushed = result.map_err(ProcessError::new).and_then(|result| {
-            let origin = place.as_ref().map(|(partition, offset)| Origin {
+            let origin = place.as_ref().map(|(partition, _, offset)| Origin {
                 topic: &partition.topic,
                 partition: partition.partition,
                 offset: *offset,
             });
-            (self.forward)(&mut Context { output, origin, clock, wall_clock }, record, result)
+            (self.forward)(&mut Context { output, at, origin, clock, wall_clock }, record, result)
         });
         self.state.borrow_mut().timestamps.remove(timestamp);
-        pushed.map_err(|error| Failed { place, error: error.at(&self.node) })?;
+        pushed.map_err(|error| error.at(self.node))?;
         Ok(true)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{AsyncOptions, CallOrder, Calls, PendingCalls, Retry};
 use crate::broker::{BrokerError, Committed, Outgoing, Producer, TopicId, TopicPartition};
 use crate::executor::{Calling, Executor, Work};
-use crate::processor::{Context, Origin, Output};
+use crate::processor::{Context, Origin, Output, Place};
 use crate::record::Record;
 use crate::time::Clock;
 
@@ -96,13 +96,13 @@ impl Bench {
         let executor = Arc::new(ByHand::default());
         let calling = Calling { executor: executor.clone(), waker: Arc::new(|| ()) };
         let output = Output::new(Box::new(Unused), Some(calling));
-        Bench { calls: Calls::new("call".into(), options, begin, forward), executor, output, answers, pushed }
+        Bench { calls: Calls::new(0, options, begin, forward), executor, output, answers, pushed }
     }
 
     fn add(&mut self, key: char, value: i64) {
         let origin = Some(Origin { topic: "in", partition: 0, offset: value });
         let (output, clock) = (&mut self.output, &Clock::default());
-        let context = &mut Context { output, origin, clock, wall_clock: 0 };
+        let context = &mut Context { output, at: &Place::default(), origin, clock, wall_clock: 0 };
         self.calls.add(context, Record::new(key, value, value * 100)).unwrap();
         self.executor.poll();
     }
@@ -120,7 +120,11 @@ impl Bench {
 
     /// What is pushed on now.
     fn deliver(&mut self) -> Vec<(i64, i64)> {
-        while self.calls.deliver(&mut self.output, &Clock::default(), 0).is_ok_and(|delivered| delivered) {}
+        while self
+            .calls
+            .deliver(&mut self.output, &Place::default(), &Clock::default(), 0)
+            .is_ok_and(|delivered| delivered)
+        {}
         self.executor.poll();
         self.pushed.take()
     }
@@ -171,7 +175,8 @@ fn what_is_forgotten_is_cancelled_and_its_results_are_thrown_away() {
 
         let origin = Some(Origin { topic: "in", partition: 0, offset: 0 });
         let clock = &Clock::default();
-        let context = &mut Context { output: &mut bench.output, origin, clock, wall_clock: 0 };
+        let (at, output) = (&Place::default(), &mut bench.output);
+        let context = &mut Context { output, at, origin, clock, wall_clock: 0 };
         bench.calls.add(context, Record::new('a', 0, 0)).unwrap();
         // The executor has not had it in hand since, so it may still do something.
         assert_eq!(bench.executor.0.lock().unwrap().len(), 1, "{order:?}: the one that is cancelled");
@@ -198,7 +203,8 @@ fn a_task_that_is_gone_takes_its_calls_along() {
 fn without_an_executor_a_call_is_an_error() {
     let mut bench = Bench::new(2, CallOrder::None);
     bench.output.calling = None;
-    let context = &mut Context { output: &mut bench.output, origin: None, clock: &Clock::default(), wall_clock: 0 };
+    let (at, clock, output) = (&Place::default(), &Clock::default(), &mut bench.output);
+    let context = &mut Context { output, at, origin: None, clock, wall_clock: 0 };
     let error = bench.calls.add(context, Record::new('a', 0, 0)).unwrap_err();
-    assert_eq!(error.to_string(), "at node call: there is no executor for asynchronous calls");
+    assert_eq!(error.to_string(), "there is no executor for asynchronous calls");
 }

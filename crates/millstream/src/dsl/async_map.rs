@@ -153,10 +153,10 @@ where
         let stream = Stream::new(&self.builder, node, self.key_changed || key_changed);
         let children = stream.children.clone();
         let forward = move |context: &mut Context<'_>, record, result| forward(context, record, result, &children);
-        let calls = Rc::new(Calls::new(name, options, begin, forward));
+        let calls = Rc::new(Calls::new(node.0, options, begin, forward));
         graph.wait_for(node, calls.clone());
         drop(graph);
-        self.children.add(move |context, record| calls.add(context, record));
+        self.children.add(node.0, move |context, record| calls.add(context, record));
         stream
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Change, Stream, Table};
 use crate::broker::Message;
-use crate::processor::{Context, ProcessError, Tee};
+use crate::processor::{Context, ProcessError, RecordErrorKind, Tee};
 use crate::record::{Record, Timestamp};
 use crate::serde::decode;
 use crate::state::{Connect, KeyValueStore, SourceRows, Store};
@@ -145,14 +145,14 @@ impl TopologyBuilder {
         let moves_clock = topic.timestamp.is_some() || topic.watermark.is_some();
         let feed = {
             let (topic, children, store) = (topic.clone(), children.clone(), store.clone());
-            move |context: &mut Context<'_>, message: Message<'_>| {
+            move |context: &mut Context<'_>, message: &mut Message<'_>| {
                 let Some(key) = message.key else {
                     return Ok(());
                 };
                 let key = topic.key.decode(key).map_err(|e| unreadable("key", &e))?;
                 let new = message.value.map(|bytes| topic.value.decode(bytes)).transpose();
                 let new = new.map_err(|e| unreadable("value", &e))?;
-                let (mut timestamp, headers) = (message.timestamp, message.headers);
+                let (mut timestamp, headers) = (message.timestamp, std::mem::take(&mut message.headers));
                 if moves_clock {
                     timestamp = time_of(&topic, context, &key, new.as_ref(), timestamp);
                 }
@@ -225,14 +225,10 @@ impl TopologyBuilder {
         topic: Arc<str>,
         timestamp: Option<TimestampOf>,
         moves_clock: bool,
-        feed: impl Fn(&mut Context<'_>, Message<'_>) -> Result<(), ProcessError> + 'static,
+        feed: impl Fn(&mut Context<'_>, &mut Message<'_>) -> Result<(), ProcessError> + 'static,
     ) {
         let mut graph = self.graph.borrow_mut();
-        let name = graph.name(node);
-        let feed = Box::new(move |context: &mut Context<'_>, message: Message<'_>| {
-            feed(context, message).map_err(|error| error.at(&name))
-        });
-        graph.sources.push(Source { node, topic, feed, timestamp, moves_clock });
+        graph.sources.push(Source { node, topic, feed: Box::new(feed), timestamp, moves_clock });
     }
 }
 
@@ -248,12 +244,12 @@ pub(super) fn timestamp_of_row<K: 'static, V: 'static>(topic: &Topic<K, V>) -> O
 
 /// Reads a record by the topic's serdes.
 #[inline(always)]
-fn read<K: 'static, V: 'static>(topic: &Topic<K, V>, message: Message<'_>) -> Result<Record<K, V>, ProcessError> {
+fn read<K: 'static, V: 'static>(topic: &Topic<K, V>, message: &mut Message<'_>) -> Result<Record<K, V>, ProcessError> {
     Ok(Record {
         key: decode(&*topic.key, message.key).map_err(|e| unreadable("key", &e))?,
         value: decode(&*topic.value, message.value).map_err(|e| unreadable("value", &e))?,
         timestamp: message.timestamp,
-        headers: message.headers,
+        headers: std::mem::take(&mut message.headers),
     })
 }
 
@@ -275,5 +271,5 @@ pub(super) fn time_of<K, V>(
 }
 
 pub(super) fn unreadable(part: &str, error: &crate::serde::SerdeError) -> ProcessError {
-    ProcessError::new(format!("the {part} cannot be read: {error}"))
+    ProcessError::of_kind(RecordErrorKind::Read, format!("the {part} cannot be read: {error}"))
 }

@@ -50,7 +50,7 @@ pub(super) fn fold_all<K: Clone + 'static, V: Clone + 'static, A: 'static>(
     late: Late<K, V>,
     step: impl Fn(&K, V, &mut Option<A>) + 'static,
 ) {
-    source.add(move |context, record| match fold.add(context, record, &step)? {
+    source.add(late.node().0, move |context, record| match fold.add(context, record, &step)? {
         Some(record) => late.push(context, record),
         None => Ok(()),
     });

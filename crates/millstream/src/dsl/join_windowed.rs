@@ -255,8 +255,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Stream<K, V> {
         join.tell_unjoined_in_time(builder, node);
         let (of_left, of_right) = (join.clone(), join);
         let (left_late, right_late) = (late.clone(), other_late.clone());
-        self.children.add(move |context, record| of_left.take_left(context, record, &left_late));
-        other.children.add(move |context, record| of_right.take_right(context, record, &right_late));
+        self.children.add(node.0, move |context, record| of_left.take_left(context, record, &left_late));
+        other.children.add(node.0, move |context, record| of_right.take_right(context, record, &right_late));
         WindowedJoin { results, late, other_late }
     }
 }

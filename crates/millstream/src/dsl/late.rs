@@ -15,6 +15,10 @@ impl<K: Clone + 'static, V: Clone + 'static> Late<K, V> {
         Late { node, children: Tee::default() }
     }
 
+    pub(super) fn node(&self) -> NodeId {
+        self.node
+    }
+
     pub(super) fn push(&self, context: &mut Context<'_>, record: Record<K, V>) -> Result<(), ProcessError> {
         context.output.count_late(self.node.0);
         self.children.push(context, record)
@@ -25,7 +29,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Late<K, V> {
         let node = builder.graph.borrow_mut().node(NodeKind::Processor("late"), &[self.node]);
         let stream = Stream::new(builder, node, key_changed);
         let children = stream.children.clone();
-        self.children.add(move |context, record| children.push(context, record));
+        self.children.add(node.0, move |context, record| children.push(context, record));
         stream
     }
 }

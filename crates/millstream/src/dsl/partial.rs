@@ -109,7 +109,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> PartialGroupedStream<K,
         let parts: Stream<K, A> = Stream::new(builder, node, true);
         let rows = Rc::new(PartialRows::default());
         let (taking, children): (_, Tee<K, A>) = (rows.clone(), parts.children.clone());
-        self.stream.children.add(move |_, record| {
+        self.stream.children.add(node.0, move |_, record| {
             let Record { key, value, timestamp, .. } = record;
             taking.update(key, timestamp, |key, aggregate| step(key, value, aggregate));
             Ok(())

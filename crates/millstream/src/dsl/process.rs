@@ -98,20 +98,19 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
                 graph.uses_time(node, 0);
             }
         }
-        let name = graph.name(node);
         let stream: Stream<P::KeyOut, P::ValueOut> = Stream::new(&self.builder, node, true);
         for punctuation in processor.schedule() {
-            let (processor, children, name) = (processor.clone(), stream.children.clone(), name.clone());
+            let (processor, children) = (processor.clone(), stream.children.clone());
             let call = move |context: &mut Context<'_>, time: Timestamp| {
                 let mut context = ProcessorContext { context, children: &children };
-                processor.punctuate(&mut context, punctuation, time).map_err(|error| error.at(&name))
+                processor.punctuate(&mut context, punctuation, time)
             };
             graph.punctuators.push(Punctuator { node, punctuation, call: Box::new(call) });
         }
         let children = stream.children.clone();
-        self.children.add(move |context, record: Record<K, V>| {
+        self.children.add(node.0, move |context, record: Record<K, V>| {
             let mut context = ProcessorContext { context, children: &children };
-            processor.process(&mut context, record).map_err(|error| error.at(&name))
+            processor.process(&mut context, record)
         });
         drop(graph);
         stream

@@ -95,13 +95,12 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     {
         let mut graph = self.builder.graph.borrow_mut();
         let node = graph.node(NodeKind::DynamicSink, &[self.node]);
-        let node = graph.name(node);
         drop(graph);
-        self.children.add(move |context, record| {
+        self.children.add(node.0, move |context, record| {
             let record = into_outgoing(record);
             let topic = name(&record.key, record.value.as_ref());
-            let topic = context.output.producer.topic(&topic).map_err(|e| ProcessError::from(e).at(&node))?;
-            send(context, topic, (&key, &value), &record, None).map_err(|e| e.at(&node))
+            let topic = context.output.producer.topic(&topic)?;
+            send(context, topic, (&key, &value), &record, None)
         });
     }
 
@@ -112,12 +111,12 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     {
         let mut graph = self.builder.graph.borrow_mut();
         let node = graph.node(NodeKind::Sink(name.clone()), &[self.node]);
-        let (id, node) = (graph.topic(name), graph.name(node));
+        let id = graph.topic(name);
         drop(graph);
         let (key, value) = (topic.key.clone(), topic.value.clone());
-        self.children.add(move |context, record| {
+        self.children.add(node.0, move |context, record| {
             let record = into_outgoing(record);
-            send(context, id, (&*key, &*value), &record, partitioner.as_deref()).map_err(|e| e.at(&node))
+            send(context, id, (&*key, &*value), &record, partitioner.as_deref())
         });
     }
 }
@@ -132,12 +131,12 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     ) {
         let mut graph = self.builder.graph.borrow_mut();
         let node = graph.node(NodeKind::Sink(name.clone()), &[self.node]);
-        let (id, node) = (graph.topic(name), graph.name(node));
+        let id = graph.topic(name);
         drop(graph);
         let topic = topic.clone();
-        self.children.add(move |context, record| {
+        self.children.add(node.0, move |context, record| {
             let record = into_outgoing(record);
-            send(&mut Sending { context, id, topic: &topic, record: &record }).map_err(|error| error.at(&node))
+            send(&mut Sending { context, id, topic: &topic, record: &record })
         });
     }
 }

@@ -40,7 +40,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         let branches: Branches<K, V> = Rc::default();
         let split = Split { builder: self.builder.clone(), node, branches, key_changed: self.key_changed };
         let branches = split.branches.clone();
-        self.children.add(move |context, record| {
+        self.children.add(node.0, move |context, record| {
             for (predicate, children) in branches.borrow().iter() {
                 if predicate(&record.key, &record.value) {
                     return children.push(context, record);

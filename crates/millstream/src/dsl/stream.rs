@@ -30,7 +30,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         let node = self.builder.graph.borrow_mut().node(NodeKind::Processor(operator), &[self.node]);
         let stream = Stream::new(&self.builder, node, self.key_changed || key_changed);
         let children = stream.children.clone();
-        self.children.add(move |context, record| push(context, record, &children));
+        self.children.add(node.0, move |context, record| push(context, record, &children));
         stream
     }
 
@@ -206,7 +206,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         let merged = Stream::new(&self.builder, node, self.key_changed || other.key_changed);
         for parent in [self, other] {
             let children = merged.children.clone();
-            parent.children.add(move |context, record| children.push(context, record));
+            parent.children.add(node.0, move |context, record| children.push(context, record));
         }
         merged
     }

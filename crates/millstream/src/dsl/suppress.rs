@@ -205,8 +205,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
             }
             Ok(())
         };
-        let name = self.builder.graph.borrow().name(node);
-        self.children.add(move |context, record| process(context, record).map_err(|error| error.at(&name)));
+        self.children.add(node.0, process);
         Table::new(&self.builder, node, stream.children, None)
     }
 }

@@ -60,14 +60,14 @@ impl TopologyBuilder {
         let feed = {
             let (topic, store) = (topic.clone(), store.clone());
             let (children, out_of_order) = (children.clone(), out_of_order.clone());
-            move |context: &mut Context<'_>, message: Message<'_>| {
+            move |context: &mut Context<'_>, message: &mut Message<'_>| {
                 let Some(key) = message.key else {
                     return Ok(());
                 };
                 let key = topic.key.decode(key).map_err(|e| unreadable("key", &e))?;
                 let new = message.value.map(|bytes| topic.value.decode(bytes)).transpose();
                 let new = new.map_err(|e| unreadable("value", &e))?;
-                let (mut timestamp, headers) = (message.timestamp, message.headers);
+                let (mut timestamp, headers) = (message.timestamp, std::mem::take(&mut message.headers));
                 if moves_clock {
                     timestamp = time_of(&topic, context, &key, new.as_ref(), timestamp);
                 }

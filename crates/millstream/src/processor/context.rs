@@ -1,4 +1,4 @@
-use super::{Output, ProcessError, Tee};
+use super::{Output, Place, ProcessError, Tee};
 use crate::record::{Record, Timestamp};
 use crate::time::Clock;
 
@@ -16,6 +16,7 @@ pub struct Origin<'a> {
 /// What a node knows while it processes.
 pub struct Context<'a> {
     pub(crate) output: &'a mut Output,
+    pub(crate) at: &'a Place,
     pub(crate) origin: Option<Origin<'a>>,
     pub(crate) clock: &'a Clock,
     pub(crate) wall_clock: Timestamp,

@@ -1,7 +1,7 @@
 use std::fmt;
-use std::sync::Arc;
 
-use crate::broker::BrokerError;
+use super::RecordErrorKind;
+use crate::broker::{BrokerError, ErrorKind};
 use crate::serde::SerdeError;
 
 /// Why a node could not process a record.
@@ -10,32 +10,55 @@ pub struct ProcessError(Box<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    node: Option<Arc<str>>,
+    /// The node's number.
+    node: Option<usize>,
     cause: Cause,
 }
 
 #[derive(Debug)]
 pub(crate) enum Cause {
     /// The record: it cannot be read, processed or written.
-    Record(Box<dyn std::error::Error + Send + Sync>),
+    Record(RecordCause),
     /// The broker.
     Broker(BrokerError),
+}
+
+/// What is wrong with a record.
+#[derive(Debug)]
+pub(crate) struct RecordCause {
+    pub(crate) kind: RecordErrorKind,
+    pub(crate) error: Box<dyn std::error::Error + Send + Sync>,
+    /// Where a panic came from, if backtraces are asked for.
+    pub(crate) stack: Option<String>,
+    pub(crate) is_panic: bool,
 }
 
 impl ProcessError {
     /// An error of the record, told by `cause`: a text or another error.
     pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        ProcessError(Box::new(Inner { node: None, cause: Cause::Record(cause.into()) }))
+        ProcessError::of_kind(RecordErrorKind::Process, cause)
     }
 
-    /// Says at which node it happened, unless a node further down has said so already.
-    pub(crate) fn at(mut self, node: &Arc<str>) -> Self {
-        self.0.node.get_or_insert_with(|| node.clone());
+    pub(crate) fn of_kind(kind: RecordErrorKind, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let cause = RecordCause { kind, error: cause.into(), stack: None, is_panic: false };
+        ProcessError(Box::new(Inner { node: None, cause: Cause::Record(cause) }))
+    }
+
+    /// User code that panicked.
+    pub(crate) fn panicked(error: impl Into<Box<dyn std::error::Error + Send + Sync>>, stack: Option<String>) -> Self {
+        let cause = RecordCause { kind: RecordErrorKind::Process, error: error.into(), stack, is_panic: true };
+        ProcessError(Box::new(Inner { node: None, cause: Cause::Record(cause) }))
+    }
+
+    /// Says at which node it happened, by its number, unless a node further down has said so already.
+    #[cold]
+    pub(crate) fn at(mut self, node: usize) -> Self {
+        self.0.node.get_or_insert(node);
         self
     }
 
-    /// The node at which it happened, and why.
-    pub(crate) fn into_parts(self) -> (Option<Arc<str>>, Cause) {
+    /// The number of the node at which it happened, and why.
+    pub(crate) fn into_parts(self) -> (Option<usize>, Cause) {
         (self.0.node, self.0.cause)
     }
 }
@@ -48,17 +71,17 @@ impl From<SerdeError> for ProcessError {
 
 impl From<BrokerError> for ProcessError {
     fn from(error: BrokerError) -> Self {
+        if error.kind == ErrorKind::Record {
+            return ProcessError::of_kind(RecordErrorKind::Write, error);
+        }
         ProcessError(Box::new(Inner { node: None, cause: Cause::Broker(error) }))
     }
 }
 
 impl fmt::Display for ProcessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(node) = &self.0.node {
-            write!(f, "at node {node}: ")?;
-        }
         match &self.0.cause {
-            Cause::Record(cause) => cause.fmt(f),
+            Cause::Record(cause) => cause.error.fmt(f),
             Cause::Broker(cause) => cause.fmt(f),
         }
     }

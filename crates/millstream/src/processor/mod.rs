@@ -2,17 +2,24 @@
 
 mod context;
 mod error;
+mod failed;
+mod guard;
 mod output;
+mod place;
 mod schedule;
 mod tee;
 
 pub use crate::time::PunctuationType;
 pub use context::{Context, Origin, ProcessorContext};
 pub use error::ProcessError;
+pub use failed::{ErrorPolicy, FailedRecord, RecordErrorKind};
 pub use schedule::Punctuation;
 
-pub(crate) use error::Cause;
+pub(crate) use error::{Cause, RecordCause};
+pub(crate) use failed::OnError;
+pub(crate) use guard::{guarded, guarded_anywhere, note_panics};
 pub(crate) use output::{Output, by_key};
+pub(crate) use place::{Numbers, Place};
 pub(crate) use tee::Tee;
 
 use crate::record::{Record, Timestamp};

@@ -1,9 +1,9 @@
 use crate::broker::{BrokerError, Outgoing, Producer, TopicId};
 use crate::executor::Calling;
 use crate::partitioner::partition_of;
-use crate::processor::ProcessError;
+use crate::processor::{ProcessError, RecordErrorKind};
 use crate::record::{Headers, Record, Timestamp};
-use crate::serde::{Serde, encode};
+use crate::serde::{Serde, SerdeError, encode};
 
 /// A worker's ways out: its producer, with the buffers that records are encoded into, and its executor.
 pub(crate) struct Output {
@@ -48,9 +48,9 @@ impl Output {
         record: &Record<K, Option<V>>,
         choose: impl FnOnce(Option<&[u8]>, i32) -> Option<i32>,
     ) -> Result<(), ProcessError> {
-        let key = encode(key_serde, &record.key, &mut self.key)?;
+        let key = encode(key_serde, &record.key, &mut self.key).map_err(|error| unwritable("key", &error))?;
         let value = match &record.value {
-            Some(value) => encode(value_serde, value, &mut self.value)?,
+            Some(value) => encode(value_serde, value, &mut self.value).map_err(|error| unwritable("value", &error))?,
             None => None,
         };
         self.sent += 1;
@@ -90,6 +90,10 @@ impl Output {
         self.sent += 1;
         self.producer.send(Outgoing { topic, partition: Some(partition), timestamp, key: Some(key), value, headers })
     }
+}
+
+fn unwritable(part: &str, error: &SerdeError) -> ProcessError {
+    ProcessError::of_kind(RecordErrorKind::Write, format!("the {part} cannot be written: {error}"))
 }
 
 /// The partition by the key's bytes, as Kafka's Java client chooses it; any for a record without key.

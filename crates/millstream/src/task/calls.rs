@@ -1,6 +1,5 @@
 use super::{Task, TaskError};
-use crate::calls::Failed;
-use crate::processor::Output;
+use crate::processor::{Output, guarded};
 use crate::record::Timestamp;
 
 /// Asynchronous calls of the task's nodes.
@@ -42,15 +41,9 @@ impl Task {
     }
 
     fn deliver_one(&mut self, node: usize, output: &mut Output, wall_clock: Timestamp) -> Result<bool, TaskError> {
-        let graph = &self.graph;
-        let delivered = graph.calls[node].deliver(output, &graph.clock, wall_clock).map_err(|failed| {
-            let Failed { place, error } = failed;
-            let (partition, offset) = match &place {
-                Some((partition, offset)) => (partition, Some(*offset)),
-                None => (&self.inputs[0].partition, None),
-            };
-            TaskError::from_process(error, partition, offset)
-        })?;
+        let (graph, at) = (&self.graph, &*self.at);
+        let delivered = guarded(at, || graph.calls[node].deliver(output, at, &graph.clock, wall_clock))
+            .map_err(|error| self.failed(error))?;
         if delivered {
             self.dirty = true;
             self.hold_time();

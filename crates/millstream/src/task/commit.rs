@@ -1,6 +1,6 @@
 use super::{Input, Task, TaskError};
 use crate::broker::{BrokerError, Committed, ErrorKind, TopicPartition};
-use crate::processor::{Context, Output};
+use crate::processor::{Context, Output, guarded};
 use crate::record::{Headers, Timestamp};
 use crate::state::FlushError;
 
@@ -22,9 +22,11 @@ impl Task {
             && let Some(hook) = self.graph.commit_hooks.get(self.hooks_called)
         {
             self.hooks_called += 1;
-            let mut context = Context { output, origin: None, clock: &self.graph.clock, wall_clock };
-            (hook.call)(&mut context)
-                .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
+            let (clock, at) = (&self.graph.clock, &*self.at);
+            at.set_no_record();
+            at.go_to(hook.node.0 as u32);
+            let mut context = Context { output, at, origin: None, clock, wall_clock };
+            guarded(at, || (hook.call)(&mut context)).map_err(|error| self.failed(error.at(hook.node.0)))?;
             self.push_after_end(output, wall_clock)?;
         }
         Ok(())

@@ -1,20 +1,27 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::Input;
 use crate::broker::{BrokerError, TopicPartition};
-use crate::processor::{Cause, ProcessError};
+use crate::processor::{Cause, ProcessError, RecordCause, RecordErrorKind};
 
 /// A record that cannot be read, processed or written: where it lies, where it failed, and why.
 #[derive(Debug)]
 pub struct RecordError {
-    /// Its partition; for a punctuation, the task's first input.
+    /// Its partition; for what no record caused, the task's first input.
     pub partition: TopicPartition,
-    /// Its offset; `None` in a punctuation.
+    /// Its offset; `None` for what no record caused: a punctuation, or a commit.
     pub offset: Option<i64>,
     /// The node that failed.
     pub node: Option<Arc<str>>,
+    /// What failed.
+    pub kind: RecordErrorKind,
     /// Why.
     pub cause: Box<dyn std::error::Error + Send + Sync>,
+    /// Where a panic came from, if `RUST_BACKTRACE` asks for it.
+    pub stack: Option<String>,
+    /// Whether the user's code panicked.
+    pub(crate) is_panic: bool,
 }
 
 impl fmt::Display for RecordError {
@@ -37,18 +44,28 @@ impl std::error::Error for RecordError {}
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TaskError {
     #[error(transparent)]
-    Record(#[from] RecordError),
+    Record(Box<RecordError>),
     #[error(transparent)]
     Broker(#[from] BrokerError),
 }
 
 impl TaskError {
-    pub(crate) fn from_process(error: ProcessError, partition: &TopicPartition, offset: Option<i64>) -> Self {
+    /// An error of `record`, its input and offset, or, without one, of the task with these inputs.
+    #[cold]
+    pub(crate) fn of(
+        error: ProcessError,
+        names: &[Arc<str>],
+        inputs: &[Input],
+        record: Option<(usize, i64)>,
+    ) -> TaskError {
         let (node, cause) = error.into_parts();
+        let node = node.and_then(|number| names.get(number)).cloned();
+        let partition = inputs[record.map_or(0, |(input, _)| input)].partition.clone();
+        let offset = record.map(|(_, offset)| offset);
         match cause {
             Cause::Broker(error) => TaskError::Broker(error),
-            Cause::Record(cause) => {
-                TaskError::Record(RecordError { partition: partition.clone(), offset, node, cause })
+            Cause::Record(RecordCause { kind, error: cause, stack, is_panic }) => {
+                TaskError::Record(Box::new(RecordError { partition, offset, node, kind, cause, stack, is_panic }))
             }
         }
     }

@@ -30,11 +30,13 @@ pub(crate) use restore::StoreRestore;
 pub(crate) use time::Pace;
 
 use std::fmt;
+use std::sync::Arc;
 
 use self::time::TaskTime;
 use self::upstream::Upstream;
 
 use crate::broker::ReaderOf;
+use crate::processor::{Place, ProcessError};
 use crate::record::Timestamp;
 use crate::topology::{TaskGraph, TimeDescription};
 
@@ -57,6 +59,8 @@ impl fmt::Display for TaskId {
 pub(crate) struct Task {
     pub(crate) id: TaskId,
     graph: TaskGraph,
+    /// Where the worker is.
+    at: Arc<Place>,
     inputs: Vec<Input>,
     /// Stores that are not complete yet; none when the task runs.
     restoring: Vec<StoreRestore>,
@@ -93,6 +97,7 @@ impl Task {
         inputs: Vec<OpenInput>,
         restoring: Vec<StoreRestore>,
         time: TimeDescription,
+        at: Arc<Place>,
     ) -> Self {
         let inputs = inputs.into_iter().zip(&time.upstream).zip(&graph.sources);
         let inputs: Vec<Input> =
@@ -105,6 +110,7 @@ impl Task {
         let mut task = Task {
             id,
             graph,
+            at,
             inputs,
             restoring,
             restored: 0,
@@ -133,6 +139,11 @@ impl Task {
     /// Records read from changelogs, and about how many there were to read, since the task was opened.
     pub(crate) fn restore_progress(&self) -> (u64, u64) {
         (self.restored, self.to_restore)
+    }
+
+    /// An error of the record that has its turn, or, without one, of the task.
+    fn failed(&self, error: ProcessError) -> TaskError {
+        TaskError::of(error, &self.graph.names, &self.inputs, self.at.record())
     }
 
     /// The position in a source topic up to which it is processed and committed; 0 if nothing is.

@@ -1,5 +1,5 @@
 use super::{Task, TaskError};
-use crate::processor::{Context, Output, PunctuationType};
+use crate::processor::{Context, Output, PunctuationType, guarded};
 use crate::record::Timestamp;
 
 impl Task {
@@ -70,9 +70,12 @@ impl Task {
             *due = punctuator.punctuation.next_after(time);
             if !first {
                 self.dirty = true;
-                let mut context = Context { output, origin: None, clock: &self.graph.clock, wall_clock };
-                (punctuator.call)(&mut context, time)
-                    .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
+                let (clock, at, node) = (&self.graph.clock, &*self.at, punctuator.node.0);
+                at.set_no_record();
+                at.go_to(node as u32);
+                let mut context = Context { output, at, origin: None, clock, wall_clock };
+                let called = guarded(at, || (punctuator.call)(&mut context, time));
+                called.map_err(|error| TaskError::of(error.at(node), &self.graph.names, &self.inputs, None))?;
             }
         }
         self.punctuate_alarms(kind, time, output, wall_clock)
@@ -88,9 +91,11 @@ impl Task {
         for alarm in self.graph.alarms.iter().filter(|alarm| alarm.clock == kind) {
             if (alarm.due)() <= time {
                 self.dirty = true;
-                let mut context = Context { output, origin: None, clock: &self.graph.clock, wall_clock };
-                (alarm.call)(&mut context, time)
-                    .map_err(|error| TaskError::from_process(error, &self.inputs[0].partition, None))?;
+                let (clock, at, node) = (&self.graph.clock, &*self.at, alarm.node.0);
+                at.set_no_record();
+                at.go_to(node as u32);
+                let mut context = Context { output, at, origin: None, clock, wall_clock };
+                guarded(at, || (alarm.call)(&mut context, time)).map_err(|error| self.failed(error.at(node)))?;
             }
         }
         Ok(())

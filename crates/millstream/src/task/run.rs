@@ -4,7 +4,7 @@ use super::input::Buffered;
 use super::upstream::END_OF_RUN;
 use super::{Input, Merge, Task, TaskError};
 use crate::broker::{Fetched, Message};
-use crate::processor::{Context, Origin, Output};
+use crate::processor::{Context, Origin, Output, guarded};
 use crate::record::Timestamp;
 use crate::time::Mark;
 use crate::topology::TimestampOf;
@@ -15,6 +15,7 @@ const BATCH_RECORDS: usize = 1024;
 impl Task {
     /// Processes what can be read without waiting, up to a batch of each input; returns how many records.
     pub(crate) fn run(&mut self, output: &mut Output, wall_clock: Timestamp, merge: Merge) -> Result<usize, TaskError> {
+        self.at.begin(self.id.sub_topology, self.id.partition);
         match self.inputs.len() {
             1 if !self.calls() => self.run_straight(output, wall_clock),
             _ => self.run_merged(output, wall_clock, merge),
@@ -119,7 +120,7 @@ impl Task {
     fn process(
         &mut self,
         index: usize,
-        message: Message<'_>,
+        mut message: Message<'_>,
         output: &mut Output,
         wall_clock: Timestamp,
     ) -> Result<(), TaskError> {
@@ -141,9 +142,14 @@ impl Task {
         }
         let partition = &self.inputs[index].partition;
         let origin = Some(Origin { topic: &partition.topic, partition: partition.partition, offset });
-        let mut context = Context { output, origin, clock: &self.graph.clock, wall_clock };
-        (self.graph.sources[index].feed)(&mut context, message)
-            .map_err(|error| TaskError::from_process(error, partition, Some(offset)))?;
+        let (at, source) = (&*self.at, &self.graph.sources[index]);
+        at.set_record(index, offset);
+        at.go_to(source.node.0 as u32);
+        let mut context = Context { output, at, origin, clock: &self.graph.clock, wall_clock };
+        if let Err(error) = guarded(at, || (source.feed)(&mut context, &mut message)) {
+            let source = source.node.0;
+            return Err(self.failed(error.at(source)));
+        }
         self.inputs[index].note_processed(offset);
         self.punctuate_stream_time(output, wall_clock)
     }

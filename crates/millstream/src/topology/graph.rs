@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use crate::broker::{Message, TopicId};
 use crate::calls::PendingCalls;
-use crate::processor::{Context, ProcessError, Punctuation, PunctuationType};
+use crate::processor::{Context, OnError, ProcessError, Punctuation, PunctuationType};
 use crate::record::Timestamp;
 use crate::state::{GlobalStores, StateStore, Store, StoreId};
 use crate::time::Clock;
@@ -13,8 +13,8 @@ use crate::topology::Repartition;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NodeId(pub(crate) usize);
 
-/// Takes a record as bytes, reads it and pushes it down the graph.
-pub(crate) type Feed = Box<dyn Fn(&mut Context<'_>, Message<'_>) -> Result<(), ProcessError>>;
+/// Takes a record as bytes, reads it and pushes it down the graph. One that cannot be read stays as it is.
+pub(crate) type Feed = Box<dyn Fn(&mut Context<'_>, &mut Message<'_>) -> Result<(), ProcessError>>;
 
 /// Reads a record's event time; `None` if it cannot be read, which the feed will say better.
 pub(crate) type TimestampOf = Box<dyn Fn(&Message<'_>) -> Option<Timestamp>>;
@@ -46,6 +46,8 @@ pub(crate) struct Graph {
     /// All topics written to; the index is the `TopicId`.
     pub(crate) topics: Vec<Arc<str>>,
     pub(crate) errors: Vec<String>,
+    /// Decides what becomes of records that failed.
+    pub(crate) on_error: Option<OnError>,
 }
 
 pub(crate) struct NodeEntry {
@@ -154,6 +156,7 @@ impl Graph {
             repartitions: Vec::new(),
             topics: Vec::new(),
             errors: Vec::new(),
+            on_error: None,
         }
     }
 
@@ -324,7 +327,7 @@ impl Graph {
         })
     }
 
-    /// Has `call` called when `due` has come by the clock; see [`Alarm`]. An error is said to be the node's.
+    /// Has `call` called when `due` has come by the clock; see [`Alarm`].
     pub(crate) fn alarm(
         &mut self,
         node: NodeId,
@@ -332,8 +335,6 @@ impl Graph {
         due: impl Fn() -> Timestamp + 'static,
         call: impl Fn(&mut Context<'_>, Timestamp) -> Result<(), ProcessError> + 'static,
     ) {
-        let name = self.name(node);
-        let call = move |context: &mut Context<'_>, time| call(context, time).map_err(|error| error.at(&name));
         self.alarms.push(Alarm { node, clock, due: Box::new(due), call: Box::new(call) });
     }
 
@@ -343,8 +344,6 @@ impl Graph {
         node: NodeId,
         call: impl Fn(&mut Context<'_>) -> Result<(), ProcessError> + 'static,
     ) {
-        let name = self.name(node);
-        let call = move |context: &mut Context<'_>| call(context).map_err(|error| error.at(&name));
         self.commit_hooks.push(CommitHook { node, call: Box::new(call) });
     }
 

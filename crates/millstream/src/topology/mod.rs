@@ -37,6 +37,8 @@ pub struct Topology {
     pub(crate) topics: Vec<Arc<str>>,
     /// The names of the nodes that call asynchronously: workers need an [`Executor`](crate::executor::Executor) for them.
     pub async_nodes: Vec<Arc<str>>,
+    /// Whether it decides itself what becomes of records that failed.
+    pub handles_errors: bool,
     /// The names of all nodes, by their numbers.
     pub(crate) node_names: Vec<Arc<str>>,
 }
@@ -142,6 +144,11 @@ impl Topology {
             return Err(TopologyError(vec!["it has no source; begin one with stream() or table()".into()]));
         }
         Ok(split::describe(&graph))
+    }
+
+    /// The name of the node of this number, as in [`At::node`](crate::worker::At::node).
+    pub fn node_name(&self, number: usize) -> Option<&str> {
+        self.node_names.get(number).map(|name| &**name)
     }
 
     /// The topics that are read and not made by the topology itself, those of global tables included, sorted.

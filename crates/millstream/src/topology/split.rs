@@ -7,6 +7,7 @@ use super::{
 };
 use crate::broker::TopicId;
 use crate::calls::PendingCalls;
+use crate::processor::OnError;
 use crate::state::{GlobalStores, StateStore, Versions};
 use crate::time::Clock;
 
@@ -25,6 +26,9 @@ pub(crate) struct TaskGraph {
     pub(crate) transient: Vec<Rc<dyn StateStore>>,
     /// Shared with the nodes and the stores.
     pub(crate) clock: Clock,
+    /// The names of all nodes of the topology, by their numbers.
+    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) on_error: Option<OnError>,
 }
 
 pub(crate) struct TaskStore {
@@ -79,6 +83,8 @@ impl TaskGraph {
                 .map(|(_, store)| store)
                 .collect(),
             clock: graph.clock,
+            names: graph.nodes.into_iter().map(|node| node.name).collect(),
+            on_error: graph.on_error,
         }
     }
 }
@@ -128,6 +134,7 @@ pub(crate) fn describe(graph: &Graph) -> Topology {
             .collect(),
         topics: graph.topics.clone(),
         async_nodes: graph.calls.iter().map(|calls| graph.name(calls.node)).collect(),
+        handles_errors: graph.on_error.is_some(),
         node_names: graph.nodes.iter().map(|node| node.name.clone()).collect(),
     }
 }

@@ -14,6 +14,7 @@
 //! A revocation is answered only after every worker has let go of the partitions. A worker whose producer was fenced
 //! drops its tasks and asks for a new producer (`Reset`); the instance opens the tasks anew if they are still its own.
 
+mod at;
 mod close;
 mod commit;
 mod drain;
@@ -30,6 +31,7 @@ mod status;
 mod step;
 mod transfer;
 
+pub use at::At;
 pub use instance::{Instance, Phase};
 pub use options::{Guarantee, Moment, OffsetReset, Options};
 pub use prepare::{Application, StartError};

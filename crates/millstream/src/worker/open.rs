@@ -64,7 +64,7 @@ impl Worker {
             let (graph, restoring) = self.begin_restore(id, of_task)?;
             let opening = self.opening.remove(0);
             let time = self.application.topology.sub_topologies[id.sub_topology].time.clone();
-            let task = Task::new(id, graph, opening.inputs, restoring, time);
+            let task = Task::new(id, graph, opening.inputs, restoring, time, self.status.place.clone());
             let (_, offsets) = task.restore_progress();
             tracing::info!(task = %id, offsets_to_restore = offsets, "task opened");
             self.tasks.push(task);

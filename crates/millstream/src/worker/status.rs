@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::At;
+use crate::processor::Place;
 use crate::task::TaskId;
 
 /// What a worker tells about itself, for metrics and health; read from any thread at any time.
@@ -23,6 +25,7 @@ pub struct WorkerStatus {
     pub is_idle: AtomicBool,
     tasks: Mutex<Vec<TaskStatus>>,
     late: Mutex<BTreeMap<Arc<str>, u64>>,
+    pub(crate) place: Arc<Place>,
 }
 
 /// What a worker tells about one of its tasks.
@@ -49,6 +52,12 @@ pub enum TaskState {
 }
 
 impl WorkerStatus {
+    /// Where the worker is now; `None` while it processes nothing. Its parts are read one after another: while the worker
+    /// goes on, they may be those of two records. Of one that hangs they are right.
+    pub fn at(&self) -> Option<At> {
+        At::of(&self.place)
+    }
+
     /// The worker's tasks.
     pub fn tasks(&self) -> Vec<TaskStatus> {
         self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()

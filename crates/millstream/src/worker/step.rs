@@ -10,7 +10,7 @@ use super::open::{Opening, Parked};
 use super::{Application, Options, TaskState, TaskStatus, WorkerStatus};
 use crate::broker::{Broker, ErrorKind, Waker};
 use crate::executor::{Calling, Executor};
-use crate::processor::Output;
+use crate::processor::{Output, note_panics};
 use crate::record::Timestamp;
 use crate::task::{Merge, Pace, Task, TaskError};
 
@@ -77,6 +77,7 @@ const IDLE_MS: i64 = 100;
 
 impl From<WorkerSeed> for Worker {
     fn from(seed: WorkerSeed) -> Self {
+        note_panics();
         let WorkerSeed { index, application, broker, commands, reports, waker, status, executor } = seed;
         Worker {
             index,
@@ -220,6 +221,7 @@ impl Worker {
             task.punctuate_wall_clock(output, now)?;
             task.pass_time(output, now, pace)?;
         }
+        self.status.place.end();
         WorkerStatus::add(&self.status.consumed, consumed as u64);
         WorkerStatus::add(&self.status.produced, std::mem::take(&mut output.sent));
         for (node, count) in output.take_late() {
@@ -235,7 +237,7 @@ impl Worker {
             TaskError::Broker(error) => error.kind,
         };
         match kind {
-            ErrorKind::Retry | ErrorKind::Abort => {
+            ErrorKind::Retry | ErrorKind::Abort | ErrorKind::Record => {
                 tracing::warn!(worker = self.index, %error, "going back to the last commit");
                 self.resume_at = now + RETRY_MS;
                 self.abort(now);

@@ -6,7 +6,7 @@ use super::Table;
 use super::view::{Serdes, View};
 use crate::processor::{Context, ProcessError, Tee};
 use crate::record::{Record, Timestamp};
-use crate::topology::NodeKind;
+use crate::topology::{NodeId, NodeKind};
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
     /// Joins the rows of both tables with the same key: a table with a row where both have one.
@@ -124,11 +124,11 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
         drop(graph);
 
         let children: Tee<K, Change<R>> = Tee::default();
-        on_change(self, &right, required.1, &children, {
+        on_change(node, self, &right, required.1, &children, {
             let joiner = joiner.clone();
             move |left, right| joiner(left, right)
         });
-        on_change(other, &left, required.0, &children, {
+        on_change(node, other, &left, required.0, &children, {
             let joiner = joiner.clone();
             move |right, left| joiner(left, right)
         });
@@ -149,6 +149,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> Table<K, V> {
 
 /// Joins each change of a table with the row of the other one.
 fn on_change<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: Clone + 'static, R: Clone + 'static>(
+    node: NodeId,
     table: &Table<K, V>,
     other: &View<K, W>,
     other_required: bool,
@@ -156,7 +157,7 @@ fn on_change<K: Hash + Eq + Clone + 'static, V: Clone + 'static, W: Clone + 'sta
     joiner: impl Fn(Option<&V>, Option<&W>) -> Option<R> + 'static,
 ) {
     let (other, children) = (other.clone(), children.clone());
-    table.children.add(move |context: &mut Context<'_>, record| -> Result<(), ProcessError> {
+    table.children.add(node.0, move |context: &mut Context<'_>, record| -> Result<(), ProcessError> {
         let Record { key, value: Change { old, new }, timestamp, headers } = record;
         let joined = other.with(&key, |row| {
             if row.is_none() && (other_required || (old.is_none() && new.is_none())) {

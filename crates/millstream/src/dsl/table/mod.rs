@@ -67,10 +67,10 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
         let stream = Stream::new(&self.builder, node, false);
         if let Some(out_of_order) = &self.out_of_order {
             let children = stream.children.clone();
-            out_of_order.add(move |context, record| children.push(context, record));
+            out_of_order.add(node.0, move |context, record| children.push(context, record));
         }
         let children = stream.children.clone();
-        self.children.add_without_old(move |context, record| {
+        self.children.add_without_old(node.0, move |context, record| {
             let Record { key, value, timestamp, headers } = record;
             children.push(context, Record { key, value: value.new, timestamp, headers })
         });
@@ -86,7 +86,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Table<K, V> {
         let node = self.builder.graph.borrow_mut().node(NodeKind::Processor(operator), &[self.node]);
         let stream = Stream::new(&self.builder, node, false);
         let children = stream.children.clone();
-        self.children.add(move |context, record| push(context, record, &children));
+        self.children.add(node.0, move |context, record| push(context, record, &children));
         stream
     }
 

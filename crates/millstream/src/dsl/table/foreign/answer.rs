@@ -31,7 +31,7 @@ impl<L: Hash + Eq + Clone + 'static, W: Clone + 'static> Table<L, W> {
 
         let answers: Stream<Vec<u8>, Answer> = Stream::new(&self.builder, node, true);
         let (rows, children) = (self.view.clone(), answers.children.clone());
-        subscriptions.children.add({
+        subscriptions.children.add(node.0, {
             let (subscribers, key_serde, value_serde) = (subscribers.clone(), key_serde.clone(), value_serde.clone());
             move |context: &mut Context<'_>, record| -> Result<(), ProcessError> {
                 let Record { key: foreign, value: Subscription { instruction, subscriber, key }, .. } = record;
@@ -60,7 +60,7 @@ impl<L: Hash + Eq + Clone + 'static, W: Clone + 'static> Table<L, W> {
             }
         });
         let children = answers.children.clone();
-        self.children.add(move |context: &mut Context<'_>, record| -> Result<(), ProcessError> {
+        self.children.add(node.0, move |context: &mut Context<'_>, record| -> Result<(), ProcessError> {
             let Record { key: foreign, value: Change { new, .. }, timestamp, headers } = record;
             let prefix = prefix_of(&*key_serde, &foreign)?;
             let value = match &new {

@@ -1,0 +1,180 @@
+//! Connections that are refused for reasons that waiting does not change: certificates, passwords, protocols.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::Consumer;
+
+use crate::context::{ConsumerReports, KafkaConsumer};
+use crate::settings::KafkaSettings;
+
+/// How long the question may take whether a certificate fails by its name alone.
+const PROBE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why connections are refused, by what librdkafka says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The broker's certificate.
+    Certificate,
+    /// The client's certificate, or that there is none.
+    ClientCertificate,
+    /// The user name and password, or the token.
+    Credentials,
+    /// The mechanism.
+    Mechanism,
+    /// There is no token to show.
+    Token,
+    /// The client speaks plain text, and the broker TLS.
+    NeedsTls,
+    /// The client speaks TLS, and the broker plain text.
+    NeedsPlain,
+    /// The client does not say who it is, and the broker wants to know.
+    NeedsSasl,
+}
+
+/// What an error that librdkafka reported is a refusal for, if it is one.
+pub(crate) fn refusal(reason: &str) -> Option<Refusal> {
+    let has = |text: &str| reason.contains(text);
+    if has("Failed to acquire SASL OAUTHBEARER token") {
+        Some(Refusal::Token)
+    } else if has("mechanism handshake failed") {
+        Some(Refusal::Mechanism)
+    } else if has("SASL authentication error") || has("authentication failed") || has("Authentication failed") {
+        Some(Refusal::Credentials)
+    } else if has("certificate verify failed") || has("could not be verified") {
+        Some(Refusal::Certificate)
+    } else if has("wrong version number") || has("packet length too long") || has("connecting to a PLAINTEXT") {
+        Some(Refusal::NeedsPlain)
+    } else if has("SSL handshake failed") || has("certificate required") || has("bad certificate") {
+        Some(Refusal::ClientCertificate)
+    } else if has("connecting to a SSL listener?") {
+        Some(Refusal::NeedsTls)
+    } else if has("broker might require SASL authentication") {
+        Some(Refusal::NeedsSasl)
+    } else {
+        None
+    }
+}
+
+/// What to do about it, with the properties' names.
+pub(crate) fn explained(refusal: Refusal, settings: &KafkaSettings) -> String {
+    let config = settings.metadata();
+    let value = |name: &str| config.get(name).unwrap_or("not set").to_owned();
+    let mechanism = value("sasl.mechanism");
+    match refusal {
+        Refusal::Certificate if is_for_another_name(settings.metadata()) => format!(
+            "the broker's certificate is good, but for another host name than the one in bootstrap_servers ({}): use a \
+             name that the certificate has, or let the broker have one for this name",
+            settings.bootstrap_servers
+        ),
+        Refusal::Certificate => {
+            let place = match settings.metadata().get("ssl.ca.location") {
+                Some(path) => format!("in ssl.ca.location ({path})"),
+                None => "of this system (ssl.ca.location is not set)".to_owned(),
+            };
+            format!(
+                "the broker's certificate is not signed by any certificate authority {place}, or it is out of date: set \
+                 ssl.ca.location to the file with the authority's certificate"
+            )
+        }
+        Refusal::ClientCertificate => format!(
+            "the TLS handshake failed: the broker may demand a certificate of its clients (ssl.certificate.location is {}, \
+             ssl.key.location is {}), or accept other versions of TLS only",
+            value("ssl.certificate.location"),
+            value("ssl.key.location")
+        ),
+        Refusal::Credentials if mechanism == "OAUTHBEARER" => format!(
+            "the broker does not accept the token ({}): its issuer, audience and principal must be those that the broker \
+             expects",
+            match &settings.oauthbearer_token_file {
+                Some(path) => format!("kafka.oauthbearer.token_file is {}", path.display()),
+                None => "sasl.oauthbearer.config".to_owned(),
+            }
+        ),
+        Refusal::Credentials => format!(
+            "the broker knows no such user with that password for sasl.mechanism {mechanism}: correct sasl.username ({}) \
+             or sasl.password",
+            value("sasl.username")
+        ),
+        Refusal::Mechanism => {
+            format!("the broker does not offer this mechanism: set sasl.mechanism ({mechanism}) to one that it does")
+        }
+        Refusal::Token => "without a token the broker lets nobody in".to_owned(),
+        Refusal::NeedsTls => format!(
+            "the broker hangs up on plain text, as one does that expects TLS: set security.protocol ({}) to SSL or SASL_SSL",
+            value("security.protocol")
+        ),
+        Refusal::NeedsPlain => format!(
+            "the broker does not speak TLS at this port: correct security.protocol ({}), or the port in bootstrap_servers",
+            value("security.protocol")
+        ),
+        Refusal::NeedsSasl => format!(
+            "the broker hangs up, as one does that wants to know who is there: set security.protocol ({}) to SASL_SSL or \
+             SASL_PLAINTEXT",
+            value("security.protocol")
+        ),
+    }
+}
+
+/// Whether a certificate is refused for its name alone, which librdkafka does not tell. Asked by a client that does not
+/// look at the name and shows no credentials.
+fn is_for_another_name(mut config: ClientConfig) -> bool {
+    if config.get("ssl.endpoint.identification.algorithm") == Some("none") {
+        return false;
+    }
+    let credentials =
+        ["sasl.mechanism", "sasl.mechanisms", "sasl.username", "sasl.password", "sasl.oauthbearer.config"];
+    for name in credentials.into_iter().chain(["enable.sasl.oauthbearer.unsecure.jwt", "sasl.oauthbearer.method"]) {
+        config.remove(name);
+    }
+    config.set("security.protocol", "SSL").set("ssl.endpoint.identification.algorithm", "none");
+    let Ok(probe): Result<KafkaConsumer, _> = config.create_with_context(ConsumerReports::probe()) else {
+        return false;
+    };
+    let end = Instant::now() + PROBE_LIMIT;
+    while Instant::now() < end {
+        if probe.fetch_metadata(None, Duration::from_millis(100)).is_ok() {
+            return true;
+        }
+        probe.poll(Duration::ZERO);
+        match probe.context().last_error() {
+            last if last.is_empty() => {}
+            last => return refusal(&last) != Some(Refusal::Certificate),
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_no_refusal() {
+        for reason in
+            ["127.0.0.1:1: Connect to ipv4#127.0.0.1:1 failed: Connection refused", "1/1 brokers are down", ""]
+        {
+            assert_eq!(refusal(reason), None, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_setting_and_no_secret() {
+        let mut settings = KafkaSettings::new("b:1", "app");
+        for (name, value) in [("sasl.username", "me"), ("sasl.password", "hunter2"), ("sasl.mechanism", "PLAIN")] {
+            settings.properties.insert(name.into(), value.into());
+        }
+        settings.properties.insert("security.protocol".into(), "SASL_PLAINTEXT".into());
+        for (refusal, names) in [
+            (Refusal::ClientCertificate, "ssl.certificate.location"),
+            (Refusal::Credentials, "sasl.username (me) or sasl.password"),
+            (Refusal::Mechanism, "sasl.mechanism (PLAIN)"),
+            (Refusal::NeedsTls, "security.protocol (SASL_PLAINTEXT)"),
+            (Refusal::NeedsPlain, "security.protocol (SASL_PLAINTEXT)"),
+            (Refusal::NeedsSasl, "security.protocol (SASL_PLAINTEXT)"),
+        ] {
+            let text = explained(refusal, &settings);
+            assert!(text.contains(names) && !text.contains("hunter2"), "{text}");
+        }
+    }
+}
