@@ -9,10 +9,11 @@ use millstream::broker::{
 };
 use millstream::client::RecordWriter;
 use millstream::dsl::TopologyBuilder;
-use millstream::record::{Record, Timestamp};
+use millstream::record::{Headers, Record, Timestamp};
+use millstream::serde::{Bytes, Nullable};
 use millstream::topic::Topic;
 use millstream::topology::Topology;
-use millstream::worker::{Application, Instance, Options, Phase, Step, Worker};
+use millstream::worker::{Application, ErrorLabels, Instance, Options, Phase, Step, Worker};
 use millstream_memory::{ClientSettings, MemoryBroker};
 
 use crate::executor::TestExecutor;
@@ -51,6 +52,19 @@ pub struct TopologyTestDriver {
     now: Timestamp,
     /// For each topic that was looked at, its partitions' readers.
     outputs: BTreeMap<String, Vec<Box<dyn PartitionReader>>>,
+}
+
+/// A record on the dead letter topic, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its key, or null.
+    pub key: Option<Vec<u8>>,
+    /// Its value, or null.
+    pub value: Option<Vec<u8>>,
+    /// Its timestamp in ms.
+    pub timestamp: Timestamp,
+    /// Its own headers, and those that say why it is here.
+    pub headers: Headers,
 }
 
 struct Running {
@@ -95,7 +109,37 @@ impl TopologyTestDriver {
     /// }
     /// ```
     pub fn with_partitions(partitions: i32, define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Self {
-        let application = application(define);
+        TopologyTestDriver::start_with(application(define, |_| ()), partitions)
+    }
+
+    /// As [`TopologyTestDriver::new`], with options changed: what becomes of records that fail, or the guarantee.
+    ///
+    /// ```
+    /// use millstream::prelude::*;
+    /// use millstream_test::TopologyTestDriver;
+    ///
+    /// let (input, output) = (Topic::<_, i64>::new("in", Unit, Be64), Topic::<_, i64>::new("out", Unit, Be64));
+    /// let (i, o) = (input.clone(), output.clone());
+    /// let mut driver = TopologyTestDriver::with_options(
+    ///     |options| options.errors.process = ErrorPolicy::DeadLetter,
+    ///     move |b| b.stream(&i).map_values(|v: i64| 10 / v).to(&o),
+    /// );
+    /// for value in [5, 0, 10] {
+    ///     driver.pipe(&input, (), value, 7);
+    /// }
+    /// assert_eq!(driver.values(&output), [2, 1]);
+    /// let letter = driver.dead_letters().remove(0);
+    /// assert_eq!((letter.value, letter.timestamp), (Some(0_i64.to_be_bytes().to_vec()), 7));
+    /// assert_eq!(letter.headers.last("millstream.error.offset"), Some(Some(b"1".as_slice())));
+    /// ```
+    pub fn with_options(
+        change: impl Fn(&mut Options) + Send + Sync + 'static,
+        define: impl Fn(&TopologyBuilder) + Send + Sync + 'static,
+    ) -> Self {
+        TopologyTestDriver::start_with(application(define, change), 1)
+    }
+
+    fn start_with(application: Arc<Application>, partitions: i32) -> Self {
         let cluster = MemoryBroker::new();
         let never = i64::MAX;
         let settings = ClientSettings {
@@ -189,7 +233,12 @@ impl TopologyTestDriver {
     /// ```
     pub fn restart_with(&mut self, define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) {
         self.stop();
-        self.application = application(define);
+        let errors = self.application.options.errors.clone();
+        let guarantee = self.application.options.guarantee;
+        self.application = application(define, move |options| {
+            options.errors = errors.clone();
+            options.guarantee = guarantee;
+        });
         self.tasks = create_topics(&self.application, &*self.broker, self.partitions);
         self.start();
     }
@@ -315,6 +364,25 @@ impl TopologyTestDriver {
         late
     }
 
+    /// How many records failed since the topology was started, by node, kind, and what was done about them.
+    pub fn errors(&self) -> BTreeMap<ErrorLabels, u64> {
+        let mut errors = BTreeMap::new();
+        for (labels, count) in self.running.instance.status().iter().flat_map(|status| status.errors()) {
+            *errors.entry(labels).or_default() += count;
+        }
+        errors
+    }
+
+    /// The dead letters that came since the last look: the records as they were, with headers that say why.
+    pub fn dead_letters(&mut self) -> Vec<DeadLetter> {
+        let Some(name) = self.application.dead_letter_topic() else { return Vec::new() };
+        let topic = Topic::new(name, Nullable(Bytes), Nullable(Bytes));
+        let read = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
+        let letters = self.read(&topic, read).into_iter().flatten();
+        let letter = |Record { key, value, timestamp, headers }| DeadLetter { key, value, timestamp, headers };
+        letters.map(letter).collect()
+    }
+
     /// Steps the instance and its worker until all that there is has been processed and committed.
     fn settle(&mut self) {
         let Running { instance, worker, executor } = &mut self.running;
@@ -322,6 +390,12 @@ impl TopologyTestDriver {
             instance.step(Duration::ZERO);
             let to_refuse = self.cluster.refused_commits();
             let idle = worker.step(self.now) != Step::Busy;
+            let retry_at = instance.status().iter().map(|status| status.retry_at.load(Ordering::Relaxed)).max();
+            if idle && let Some(at) = retry_at.filter(|at| *at > self.now) {
+                self.now = at;
+                self.cluster.advance_to(self.now);
+                continue;
+            }
             if self.cluster.refused_commits() < to_refuse {
                 self.now += RETRY_MS;
                 self.cluster.advance_to(self.now);
@@ -362,8 +436,12 @@ fn readers(broker: &dyn Broker, topic: &str) -> Vec<Box<dyn PartitionReader>> {
     assignments.map(|assignment| ok(broker.reader(assignment))).collect()
 }
 
-fn application(define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Arc<Application> {
-    let options = Options { commit_interval_ms: 0, watermark_interval_ms: 0, ..Options::new("test", "driver") };
+fn application(
+    define: impl Fn(&TopologyBuilder) + Send + Sync + 'static,
+    change: impl Fn(&mut Options),
+) -> Arc<Application> {
+    let mut options = Options { commit_interval_ms: 0, watermark_interval_ms: 0, ..Options::new("test", "driver") };
+    change(&mut options);
     ok(Application::new(options, Arc::new(define)))
 }
 

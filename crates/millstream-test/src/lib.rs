@@ -6,4 +6,4 @@ mod executor;
 #[cfg(test)]
 mod tests;
 
-pub use driver::TopologyTestDriver;
+pub use driver::{DeadLetter, TopologyTestDriver};

@@ -9,8 +9,10 @@ pub enum ErrorKind {
     Abort,
     /// The producer is not the owner of its transactional id any more: drop it and the tasks' state, begin anew.
     Fenced,
-    /// This record cannot be written, as it is too large; others can. The transaction must be aborted.
+    /// The record that was to be sent cannot be written, as it is too large; others can.
     Record,
+    /// Some record that was sent since the last commit cannot be written; others can. The transaction must be aborted.
+    EarlierRecord,
     /// Nothing helps but a person.
     Fatal,
 }

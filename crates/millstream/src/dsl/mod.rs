@@ -144,6 +144,7 @@ mod cogroup;
 mod deduplicate;
 mod distinct;
 mod emit;
+mod errors;
 mod fold;
 mod global;
 mod group;

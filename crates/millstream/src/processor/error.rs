@@ -30,7 +30,6 @@ pub(crate) struct RecordCause {
     pub(crate) error: Box<dyn std::error::Error + Send + Sync>,
     /// Where a panic came from, if backtraces are asked for.
     pub(crate) stack: Option<String>,
-    pub(crate) is_panic: bool,
 }
 
 impl ProcessError {
@@ -40,13 +39,13 @@ impl ProcessError {
     }
 
     pub(crate) fn of_kind(kind: RecordErrorKind, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        let cause = RecordCause { kind, error: cause.into(), stack: None, is_panic: false };
+        let cause = RecordCause { kind, error: cause.into(), stack: None };
         ProcessError(Box::new(Inner { node: None, cause: Cause::Record(cause) }))
     }
 
     /// User code that panicked.
     pub(crate) fn panicked(error: impl Into<Box<dyn std::error::Error + Send + Sync>>, stack: Option<String>) -> Self {
-        let cause = RecordCause { kind: RecordErrorKind::Process, error: error.into(), stack, is_panic: true };
+        let cause = RecordCause { kind: RecordErrorKind::Process, error: error.into(), stack };
         ProcessError(Box::new(Inner { node: None, cause: Cause::Record(cause) }))
     }
 

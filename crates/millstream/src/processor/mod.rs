@@ -6,6 +6,7 @@ mod failed;
 mod guard;
 mod output;
 mod place;
+mod policies;
 mod schedule;
 mod tee;
 
@@ -13,12 +14,13 @@ pub use crate::time::PunctuationType;
 pub use context::{Context, Origin, ProcessorContext};
 pub use error::ProcessError;
 pub use failed::{ErrorPolicy, FailedRecord, RecordErrorKind};
+pub use policies::{ErrorPolicies, RecordRetry};
 pub use schedule::Punctuation;
 
 pub(crate) use error::{Cause, RecordCause};
 pub(crate) use failed::OnError;
 pub(crate) use guard::{guarded, guarded_anywhere, note_panics};
-pub(crate) use output::{Output, by_key};
+pub(crate) use output::{Left, Output, by_key};
 pub(crate) use place::{Numbers, Place};
 pub(crate) use tee::Tee;
 

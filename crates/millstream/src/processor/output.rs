@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use crate::broker::{BrokerError, Outgoing, Producer, TopicId};
 use crate::executor::Calling;
 use crate::partitioner::partition_of;
-use crate::processor::{ProcessError, RecordErrorKind};
+use crate::processor::{ErrorPolicy, ProcessError, RecordErrorKind};
 use crate::record::{Headers, Record, Timestamp};
 use crate::serde::{Serde, SerdeError, encode};
 
@@ -16,11 +18,36 @@ pub(crate) struct Output {
     pub(crate) sent: u64,
     /// How many records came too late, by the number of their node.
     late: Vec<u64>,
+    /// How many records were taken since the last commit.
+    pub(crate) taken: u64,
+    /// Whether a commit is to come as soon as it can.
+    pub(crate) commit_soon: bool,
+    /// The records that were left out since the last commit.
+    left: Vec<Left>,
+}
+
+/// A record that failed and was left out.
+pub(crate) struct Left {
+    pub(crate) node: Option<Arc<str>>,
+    pub(crate) kind: RecordErrorKind,
+    /// Skip or dead letter.
+    pub(crate) policy: ErrorPolicy,
+    pub(crate) error: String,
 }
 
 impl Output {
     pub(crate) fn new(producer: Box<dyn Producer>, calling: Option<Calling>) -> Self {
-        Output { producer, calling, key: Vec::new(), value: Vec::new(), sent: 0, late: Vec::new() }
+        Output {
+            producer,
+            calling,
+            key: Vec::new(),
+            value: Vec::new(),
+            sent: 0,
+            late: Vec::new(),
+            taken: 0,
+            commit_soon: false,
+            left: Vec::new(),
+        }
     }
 
     /// Counts a record that came too late for the node of this number.
@@ -36,6 +63,23 @@ impl Output {
         let counted = self.late.iter().copied().enumerate().filter(|(_, count)| *count > 0).collect();
         self.late.clear();
         counted
+    }
+
+    pub(crate) fn note_left(&mut self, left: Left) {
+        self.left.push(left);
+    }
+
+    /// What was done since the last commit is committed, or taken back; gives the records that were left out.
+    pub(crate) fn begin_anew(&mut self) -> Vec<Left> {
+        self.taken = 0;
+        self.commit_soon = false;
+        std::mem::take(&mut self.left)
+    }
+
+    /// Sends a record that is encoded already.
+    pub(crate) fn send_bytes(&mut self, record: Outgoing<'_>) -> Result<(), BrokerError> {
+        self.sent += 1;
+        self.producer.send(record)
     }
 
     /// Encodes a record (`None` as null) and sends it to the partition that `choose` says, given the key's bytes and the

@@ -1,6 +1,6 @@
 use super::{Input, Task, TaskError};
 use crate::broker::{BrokerError, Committed, ErrorKind, TopicPartition};
-use crate::processor::{Context, Output, guarded};
+use crate::processor::{Context, Output, guarded, guarded_anywhere};
 use crate::record::{Headers, Timestamp};
 use crate::state::FlushError;
 
@@ -47,17 +47,24 @@ impl Task {
             let mut write = |key: &[u8], value: Option<&[u8]>, timestamp, headers: &Headers| {
                 output.send_row(changelog.topic, self.id.partition, key, value, timestamp, headers)
             };
-            let flushed = changelog.versions.flush(&*store.store, self.graph.clock.now(), &mut write);
-            flushed.map_err(|error| match error {
-                FlushError::Broker(error) => error,
-                FlushError::Serde(error) => BrokerError::new(
-                    ErrorKind::Fatal,
-                    format!(
-                        "task {}: a row of store {} cannot be written to its changelog: {error}",
-                        self.id, store.name
-                    ),
-                ),
-            })?;
+            let now = self.graph.clock.now();
+            let flushed = guarded_anywhere(|| changelog.versions.flush(&*store.store, now, &mut write));
+            // Some record since the last commit is to blame for the row.
+            let unwritable = |error: &dyn std::fmt::Display| {
+                let (task, store) = (self.id, &store.name);
+                let message =
+                    format!("task {task}: a row of store {store} cannot be written to its changelog: {error}");
+                BrokerError::new(ErrorKind::EarlierRecord, message)
+            };
+            match flushed {
+                Ok(Ok(())) => {}
+                Ok(Err(FlushError::Broker(error))) if error.kind == ErrorKind::Record => {
+                    return Err(unwritable(&error).into());
+                }
+                Ok(Err(FlushError::Broker(error))) => return Err(error.into()),
+                Ok(Err(FlushError::Serde(error))) => return Err(unwritable(&error).into()),
+                Err(panic) => return Err(unwritable(&panic).into()),
+            }
         }
         self.tell(output)?;
         let time = self.time_to_commit();
@@ -107,6 +114,7 @@ impl Task {
         self.dirty = false;
         self.hooks_called = 0;
         self.idle_since = None;
+        self.held_until = Timestamp::MIN;
         for input in &mut self.inputs {
             input.rollback()?;
         }

@@ -6,7 +6,7 @@ use crate::broker::{BrokerError, TopicPartition};
 use crate::processor::{Cause, ProcessError, RecordCause, RecordErrorKind};
 
 /// A record that cannot be read, processed or written: where it lies, where it failed, and why.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RecordError {
     /// Its partition; for what no record caused, the task's first input.
     pub partition: TopicPartition,
@@ -17,11 +17,9 @@ pub struct RecordError {
     /// What failed.
     pub kind: RecordErrorKind,
     /// Why.
-    pub cause: Box<dyn std::error::Error + Send + Sync>,
+    pub cause: Arc<dyn std::error::Error + Send + Sync>,
     /// Where a panic came from, if `RUST_BACKTRACE` asks for it.
     pub stack: Option<String>,
-    /// Whether the user's code panicked.
-    pub(crate) is_panic: bool,
 }
 
 impl fmt::Display for RecordError {
@@ -43,8 +41,11 @@ impl std::error::Error for RecordError {}
 /// Why a task could not go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TaskError {
-    #[error(transparent)]
+    #[error("{0}")]
     Record(Box<RecordError>),
+    /// A record that is to stop the application.
+    #[error("{0}")]
+    Final(Box<RecordError>),
     #[error(transparent)]
     Broker(#[from] BrokerError),
 }
@@ -64,8 +65,9 @@ impl TaskError {
         let offset = record.map(|(_, offset)| offset);
         match cause {
             Cause::Broker(error) => TaskError::Broker(error),
-            Cause::Record(RecordCause { kind, error: cause, stack, is_panic }) => {
-                TaskError::Record(Box::new(RecordError { partition, offset, node, kind, cause, stack, is_panic }))
+            Cause::Record(RecordCause { kind, error: cause, stack }) => {
+                let cause = cause.into();
+                TaskError::Record(Box::new(RecordError { partition, offset, node, kind, cause, stack }))
             }
         }
     }

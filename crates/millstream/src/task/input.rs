@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use super::Failures;
 use super::upstream::Upstream;
 use crate::broker::{BrokerError, Committed, Fetched, Message, PartitionReader, Position, ReaderOf, TopicPartition};
 use crate::record::{Headers, Timestamp};
@@ -31,6 +32,10 @@ pub(crate) struct Input {
     pub(crate) fetched: Option<i64>,
     /// Where a rollback goes back to.
     pub(crate) start: Position,
+    /// The last record taken since the last commit.
+    pub(crate) last: Option<i64>,
+    /// Records that failed.
+    pub(crate) failures: Failures,
     /// What the group has committed.
     pub(crate) committed: Option<i64>,
     /// The task's time, and what its sources had come to, that were committed with this input when the task was opened.
@@ -99,6 +104,8 @@ impl Input {
             position: committed,
             fetched: committed,
             start,
+            last: None,
+            failures: Failures::default(),
             committed,
             opened_at,
             moves_clock: !reads_time && !upstream.is_used(),
@@ -173,6 +180,7 @@ impl Input {
 
     pub(crate) fn note_processed(&mut self, offset: i64) {
         self.position = Some(offset + 1);
+        self.last = Some(offset);
         if self.buffer.is_empty() {
             // Markers and gaps at the end are passed with the last record before them.
             self.position = self.position.max(self.fetched_end);
@@ -196,15 +204,18 @@ impl Input {
 
     pub(crate) fn note_committed(&mut self) {
         self.committed = self.position;
+        self.last = None;
         self.upstream.commit();
         if let Some(position) = self.position {
             self.start = Position::Offset(position);
+            self.failures.forget_before(position);
         }
     }
 
     pub(crate) fn rollback(&mut self) -> Result<(), BrokerError> {
         self.buffer.clear();
         self.position = self.committed;
+        self.last = None;
         self.fetched = self.committed;
         self.upstream.rollback();
         self.fetched_end = None;

@@ -14,7 +14,9 @@
 
 mod calls;
 mod commit;
+mod divert;
 mod error;
+mod failures;
 mod input;
 mod punctuate;
 mod restore;
@@ -24,7 +26,9 @@ mod upstream;
 
 pub use error::RecordError;
 
+pub(crate) use divert::ErrorHandling;
 pub(crate) use error::TaskError;
+pub(crate) use failures::Failures;
 pub(crate) use input::{Input, OpenInput, is_finished};
 pub(crate) use restore::StoreRestore;
 pub(crate) use time::Pace;
@@ -35,7 +39,7 @@ use std::sync::Arc;
 use self::time::TaskTime;
 use self::upstream::Upstream;
 
-use crate::broker::ReaderOf;
+use crate::broker::{ReaderOf, TopicPartition};
 use crate::processor::{Place, ProcessError};
 use crate::record::Timestamp;
 use crate::topology::{TaskGraph, TimeDescription};
@@ -61,6 +65,7 @@ pub(crate) struct Task {
     graph: TaskGraph,
     /// Where the worker is.
     at: Arc<Place>,
+    errors: ErrorHandling,
     inputs: Vec<Input>,
     /// Stores that are not complete yet; none when the task runs.
     restoring: Vec<StoreRestore>,
@@ -78,6 +83,10 @@ pub(crate) struct Task {
     hooks_called: usize,
     /// Since when one input has been empty while others wait for it.
     idle_since: Option<Timestamp>,
+    /// Nothing is done before then, as one of its records failed and is to be tried again.
+    held_until: Timestamp,
+    /// Rows of source topics that a restore left out, by their stores.
+    unread: Vec<(Arc<str>, u64)>,
 }
 
 /// How a task chooses among several inputs.
@@ -87,6 +96,8 @@ pub(crate) struct Merge {
     pub(crate) max_task_idle_ms: i64,
     /// How many records of each input are held at most.
     pub(crate) buffered_records: usize,
+    /// How many records are taken at most.
+    pub(crate) budget: usize,
 }
 
 impl Task {
@@ -97,7 +108,7 @@ impl Task {
         inputs: Vec<OpenInput>,
         restoring: Vec<StoreRestore>,
         time: TimeDescription,
-        at: Arc<Place>,
+        (at, errors): (Arc<Place>, ErrorHandling),
     ) -> Self {
         let inputs = inputs.into_iter().zip(&time.upstream).zip(&graph.sources);
         let inputs: Vec<Input> =
@@ -111,6 +122,9 @@ impl Task {
             id,
             graph,
             at,
+            errors,
+            held_until: Timestamp::MIN,
+            unread: Vec::new(),
             inputs,
             restoring,
             restored: 0,
@@ -139,6 +153,56 @@ impl Task {
     /// Records read from changelogs, and about how many there were to read, since the task was opened.
     pub(crate) fn restore_progress(&self) -> (u64, u64) {
         (self.restored, self.to_restore)
+    }
+
+    /// Notes that a record failed; `is_final`: it is not tried again.
+    pub(crate) fn note_failure(&mut self, (input, offset): (usize, i64), error: Box<RecordError>, is_final: bool) {
+        self.inputs[input].failures.note(offset, error, is_final);
+    }
+
+    /// How often this record of a partition was tried, with its input; `None` if the task does not read it.
+    pub(crate) fn attempts(&self, partition: &TopicPartition, offset: i64) -> Option<(usize, u32)> {
+        let input = self.inputs.iter().position(|input| input.partition == *partition)?;
+        Some((input, self.inputs[input].failures.attempts(offset)))
+    }
+
+    /// Has nothing done before then.
+    pub(crate) fn hold(&mut self, until: Timestamp) {
+        self.held_until = until;
+    }
+
+    pub(crate) fn held_until(&self) -> Timestamp {
+        self.held_until
+    }
+
+    /// The record that was taken last since the last commit, by its input and offset.
+    pub(crate) fn last_taken(&self) -> Option<(usize, i64)> {
+        self.inputs.iter().enumerate().find_map(|(index, input)| Some((index, input.last?)))
+    }
+
+    /// Whether a record was left out; if so, less of its dead letter is written the next time. `None` if it was not left out,
+    /// `Some(false)` if there is no less.
+    pub(crate) fn reduce_dead_letter(&mut self, (input, offset): (usize, i64)) -> Option<bool> {
+        let failures = &mut self.inputs[input].failures;
+        failures.is_final(offset).then(|| failures.reduce(offset))
+    }
+
+    /// An error of this record, which its partition and node are added to.
+    pub(crate) fn error_of(&self, (input, offset): (usize, i64), error: ProcessError) -> TaskError {
+        TaskError::of(error, &self.graph.names, &self.inputs, Some((input, offset)))
+    }
+
+    /// The failures noted, with their partitions.
+    pub(crate) fn take_failures(&mut self) -> impl Iterator<Item = (TopicPartition, Failures)> {
+        let failures = |input: &mut Input| (input.partition.clone(), std::mem::take(&mut input.failures));
+        self.inputs.iter_mut().map(failures)
+    }
+
+    /// Takes back the failures noted of a task that was opened anew.
+    pub(crate) fn put_failures(&mut self, mut of: impl FnMut(&TopicPartition) -> Option<Failures>) {
+        for input in &mut self.inputs {
+            input.failures = of(&input.partition).unwrap_or_default();
+        }
     }
 
     /// An error of the record that has its turn, or, without one, of the task.

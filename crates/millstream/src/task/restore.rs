@@ -1,7 +1,9 @@
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::{Task, TaskError};
 use crate::broker::{BrokerError, ErrorKind, Fetched, PartitionReader};
+use crate::processor::{ErrorPolicy, guarded_anywhere};
 
 /// A store that is being completed from its changelog.
 pub(crate) struct StoreRestore {
@@ -25,15 +27,21 @@ impl StoreRestore {
 }
 
 impl Task {
+    /// The rows that were left out since the last call, for each store that has some.
+    pub(crate) fn take_unread(&mut self) -> Vec<(Arc<str>, u64)> {
+        std::mem::take(&mut self.unread)
+    }
+
     /// Reads a batch of each changelog that is not complete; returns how many records.
     pub(crate) fn restore(&mut self) -> Result<u64, TaskError> {
         let mut records = 0;
+        let leaves_out = self.errors.policies.read != ErrorPolicy::Fail || self.graph.on_error.is_some();
         for restore in &mut self.restoring {
             let store = &self.graph.stores[restore.store];
             let Some(changelog) = &store.changelog else {
                 continue;
             };
-            let mut failure = None;
+            let (mut failure, mut unread) = (None, 0);
             let (position, end) = (&mut restore.position, restore.end);
             restore.reader.read(BATCH_RECORDS, &mut |fetched| {
                 match fetched {
@@ -44,9 +52,20 @@ impl Task {
                         return ControlFlow::Break(());
                     }
                     Fetched::Record(record) => {
-                        if let Err(error) = changelog.versions.restore(&*store.store, &record) {
-                            failure = Some((record.offset, error));
-                            return ControlFlow::Break(());
+                        let restored = guarded_anywhere(|| changelog.versions.restore(&*store.store, &record));
+                        let error = match restored {
+                            Ok(Ok(())) => None,
+                            Ok(Err(error)) => Some(error.to_string()),
+                            Err(panic) => Some(panic.to_string()),
+                        };
+                        match error {
+                            None => {}
+                            // It was left out when it was processed.
+                            Some(_) if store.from_source && leaves_out => unread += 1,
+                            Some(error) => {
+                                failure = Some((record.offset, error));
+                                return ControlFlow::Break(());
+                            }
                         }
                         *position = record.offset + 1;
                         records += 1;
@@ -54,6 +73,9 @@ impl Task {
                 }
                 ControlFlow::Continue(())
             })?;
+            if unread > 0 {
+                self.unread.push((store.name.clone(), unread));
+            }
             if let Some((offset, error)) = failure {
                 let (changelog, partition) = (&changelog.name, self.id.partition);
                 let message = format!(

@@ -4,7 +4,7 @@ use super::input::Buffered;
 use super::upstream::END_OF_RUN;
 use super::{Input, Merge, Task, TaskError};
 use crate::broker::{Fetched, Message};
-use crate::processor::{Context, Origin, Output, guarded};
+use crate::processor::{Context, Origin, Output, guarded, guarded_anywhere};
 use crate::record::Timestamp;
 use crate::time::Mark;
 use crate::topology::TimestampOf;
@@ -17,21 +17,21 @@ impl Task {
     pub(crate) fn run(&mut self, output: &mut Output, wall_clock: Timestamp, merge: Merge) -> Result<usize, TaskError> {
         self.at.begin(self.id.sub_topology, self.id.partition);
         match self.inputs.len() {
-            1 if !self.calls() => self.run_straight(output, wall_clock),
+            1 if !self.calls() => self.run_straight(output, wall_clock, merge.budget),
             _ => self.run_merged(output, wall_clock, merge),
         }
     }
 
     /// One input: records go straight from the reader's batch through the graph.
-    fn run_straight(&mut self, output: &mut Output, wall_clock: Timestamp) -> Result<usize, TaskError> {
-        if self.inputs[0].is_stopped() {
+    fn run_straight(&mut self, output: &mut Output, wall_clock: Timestamp, budget: usize) -> Result<usize, TaskError> {
+        if self.inputs[0].is_stopped() || budget == 0 {
             return Ok(0);
         }
         let mut processed = 0;
         let mut failure = None;
         // The reader is taken out for the batch, so that the task can be used by the closure.
         let mut reader = std::mem::replace(&mut self.inputs[0].reader, Box::new(super::input::NoReader));
-        let read = reader.read(BATCH_RECORDS, &mut |fetched| {
+        let read = reader.read(BATCH_RECORDS.min(budget), &mut |fetched| {
             let message = match fetched {
                 Fetched::Record(message) => message,
                 Fetched::End(offset) => {
@@ -69,7 +69,8 @@ impl Task {
             fill(input, source.timestamp.as_ref(), merge.buffered_records)?;
         }
         let mut processed = 0;
-        while self.has_room()
+        while processed < merge.budget
+            && self.has_room()
             && let Some(next) = self.choose(wall_clock, merge.max_task_idle_ms)
         {
             let Some(mut record) = self.inputs[next].buffer.pop_front() else {
@@ -131,8 +132,13 @@ impl Task {
         {
             return self.take_mark(index, mark, offset, output, wall_clock);
         }
+        output.taken += 1;
+        if !self.inputs[index].failures.is_empty() && self.inputs[index].failures.is_final(offset) {
+            return self.divert((index, &message), output, wall_clock);
+        }
         self.dirty = true;
         self.note_not_finished();
+        let before = self.graph.clock.before();
         if self.inputs[index].moves_clock {
             self.note_source_active();
             self.graph.clock.advance_sources(message.timestamp);
@@ -147,8 +153,8 @@ impl Task {
         at.go_to(source.node.0 as u32);
         let mut context = Context { output, at, origin, clock: &self.graph.clock, wall_clock };
         if let Err(error) = guarded(at, || (source.feed)(&mut context, &mut message)) {
-            let source = source.node.0;
-            return Err(self.failed(error.at(source)));
+            let error = error.at(source.node.0);
+            return self.take_failure((index, &message), error, before, output, wall_clock);
         }
         self.inputs[index].note_processed(offset);
         self.punctuate_stream_time(output, wall_clock)
@@ -184,7 +190,10 @@ fn fill(input: &mut Input, timestamp: Option<&TimestampOf>, records_max: usize) 
             Fetched::Record(message) => {
                 if input.note_fetched(message.offset) {
                     let mark = if input.is_repartition { Mark::of(&message.headers) } else { None };
-                    let timestamp = timestamp.filter(|_| mark.is_none()).and_then(|timestamp| timestamp(&message));
+                    let timestamp = timestamp.filter(|_| mark.is_none()).and_then(|timestamp| {
+                        // The feed will say better what is wrong with it, when its turn has come.
+                        guarded_anywhere(|| timestamp(&message)).ok().flatten()
+                    });
                     let timestamp = timestamp.unwrap_or(message.timestamp);
                     input.buffer.push_back(Buffered::copy(message, timestamp, mark));
                 }

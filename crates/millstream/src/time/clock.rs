@@ -80,6 +80,18 @@ impl Clock {
         self.0.calls.set(Timestamp::MAX);
     }
 
+    /// The time and what the sources have come to, for [`Clock::put_back`].
+    #[inline]
+    pub(crate) fn before(&self) -> (Timestamp, Timestamp) {
+        (self.0.time.get(), self.0.sources.get())
+    }
+
+    /// Takes back what a source's record moved since then.
+    pub(crate) fn put_back(&self, (time, sources): (Timestamp, Timestamp)) {
+        self.0.time.set(time);
+        self.0.sources.set(sources);
+    }
+
     fn advance(&self) {
         let reached = self.0.sources.get().min(self.0.upstream.get());
         // With nothing that holds it back, time stands still: nobody has said what it has come to.

@@ -94,6 +94,30 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Adds the topic of dead letters, with as many partitions as the largest source. One that exists may have any count.
+    ///
+    /// # Errors
+    /// A topic that is compacted.
+    pub fn with_dead_letters(
+        mut self,
+        topology: &Topology,
+        described: &BTreeMap<String, TopicDescription>,
+        name: String,
+        replication_factor: Option<i32>,
+    ) -> Result<Plan, TopologyError> {
+        let sources = topology.source_topics();
+        let partitions = sources.iter().filter_map(|topic| described.get(&**topic)).map(|topic| topic.partitions).max();
+        let (cleanup_policy, config) = (CleanupPolicy::Delete, BTreeMap::new());
+        let found = described.get(&name);
+        let partitions = found.map(|found| found.partitions).or(partitions).unwrap_or(1);
+        let topic = NewTopic { name, partitions, replication_factor, cleanup_policy, config };
+        let exists = verify(&topic, found).map_err(|error| TopologyError(vec![error]))?;
+        self.topics.push(InternalTopic { topic, exists });
+        Ok(self)
+    }
+}
+
 /// The partition counts of all sources: what exists, what was asked for, and for the other repartition topics what
 /// the sub-topology that reads them has from other sources, or else the largest count upstream.
 fn partition_counts(topology: &Topology, described: &BTreeMap<String, TopicDescription>) -> BTreeMap<Arc<str>, i32> {

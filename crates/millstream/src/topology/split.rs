@@ -35,6 +35,8 @@ pub(crate) struct TaskStore {
     pub(crate) name: Arc<str>,
     /// `None` for a store in memory alone.
     pub(crate) changelog: Option<Changelog>,
+    /// Whether the changelog is a source topic.
+    pub(crate) from_source: bool,
     pub(crate) store: Rc<dyn StateStore>,
 }
 
@@ -65,14 +67,14 @@ impl TaskGraph {
             calls: calls.map(|calls| calls.calls).collect(),
             stores: stores
                 .filter_map(|entry| {
-                    let StoreEntry { name, changelog, store, .. } = entry;
+                    let StoreEntry { name, changelog, store, from_source, .. } = entry;
                     let store = store?;
                     let changelog = changelog.map(|topic| Changelog {
                         topic,
                         name: graph.topics[topic.0 as usize].clone(),
                         versions: Versions::of(&*store),
                     });
-                    Some(TaskStore { name, changelog, store })
+                    Some(TaskStore { name, changelog, from_source, store })
                 })
                 .collect(),
             sources: graph.sources.into_iter().filter(|source| of_node[source.node.0] == sub_topology).collect(),

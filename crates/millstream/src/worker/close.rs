@@ -93,6 +93,7 @@ impl Worker {
     /// Lets go of the producer and of all state, and asks for a new beginning.
     pub(super) fn reset(&mut self) {
         let opening = self.opening.drain(..).flat_map(|opening| opening.inputs).map(returned);
+        self.failing.carry(self.tasks.iter_mut().flat_map(Task::take_failures));
         let readers = opening.chain(self.tasks.drain(..).flat_map(|task| task.into_parts().1)).collect();
         self.drop_everything();
         self.report(Report::Reset { worker: self.index, readers });

@@ -2,6 +2,7 @@ use std::sync::atomic::Ordering;
 
 use super::{Guarantee, Options, Worker, WorkerStatus};
 use crate::broker::{BrokerError, ErrorKind};
+use crate::processor::guarded_anywhere;
 use crate::record::Timestamp;
 use crate::task::{Task, TaskError};
 
@@ -13,6 +14,8 @@ pub(super) struct Committing {
     restore_logged_at: Timestamp,
     /// Since when the commit that is due waits for asynchronous calls.
     draining_since: Option<Timestamp>,
+    /// Whether the next commit comes as soon as there is something to commit.
+    is_hastened: bool,
     /// How much time, in ms, passes before the next commit, if that is more than the interval.
     stretched_ms: i64,
 }
@@ -35,7 +38,15 @@ impl Committing {
         *self = Committing { committed_at: now, purged_at: now, restore_logged_at: now, ..Committing::default() };
     }
 
+    /// The next commit is not to wait for its time.
+    pub(super) fn hasten(&mut self) {
+        self.is_hastened = true;
+    }
+
     pub(super) fn due_at(&self, options: &Options) -> Timestamp {
+        if self.is_hastened {
+            return self.committed_at;
+        }
         self.committed_at + options.commit_interval_ms.max(self.stretched_ms)
     }
 
@@ -47,6 +58,7 @@ impl Committing {
     /// No commit is waited for any longer, as it comes, or as the tasks go back.
     fn begin(&mut self, now: Timestamp) {
         self.committed_at = now;
+        self.is_hastened = false;
         let waited = self.draining_since.take().map_or(0, |since| now - since);
         self.stretched_ms = (DRAINS * waited).min(STRETCHED_MAX_MS);
     }
@@ -97,6 +109,10 @@ impl Worker {
         for task in self.tasks.iter_mut().filter(|task| task.is_running()) {
             task.note_committed(now);
         }
+        if let Some(output) = &mut self.output {
+            let (taken, left) = (output.taken, output.begin_anew());
+            self.note_left(taken, left, now);
+        }
         WorkerStatus::add(&self.status.commits, 1);
         self.purge(now);
         Ok(())
@@ -107,7 +123,8 @@ impl Worker {
     fn changelog_may_be_ahead(&self, error: TaskError) -> TaskError {
         match error {
             TaskError::Broker(error)
-                if self.options().guarantee == Guarantee::AtLeastOnce && error.kind != ErrorKind::Fatal =>
+                if self.options().guarantee == Guarantee::AtLeastOnce
+                    && !matches!(error.kind, ErrorKind::Fatal | ErrorKind::Record | ErrorKind::EarlierRecord) =>
             {
                 TaskError::Broker(BrokerError::new(ErrorKind::Fenced, error.message))
             }
@@ -123,7 +140,14 @@ impl Worker {
         };
         self.status.aborts.fetch_add(1, Ordering::Relaxed);
         let mut running = self.tasks.iter_mut().filter(|task| task.is_running());
-        let aborted = output.producer.abort().and_then(|()| running.try_for_each(Task::rollback));
+        output.begin_anew();
+        let aborted = output.producer.abort().map_err(|error| error.to_string()).and_then(|()| {
+            // State that a panic left such that it cannot go back is thrown away.
+            match guarded_anywhere(|| running.try_for_each(Task::rollback)) {
+                Ok(rolled_back) => rolled_back.map_err(|error| error.to_string()),
+                Err(panic) => Err(panic.to_string()),
+            }
+        });
         if let Err(error) = aborted {
             tracing::warn!(worker = self.index, %error, "cannot go back; tasks are opened anew with another producer");
             self.reset();

@@ -7,6 +7,7 @@ use super::step::RETRY_MS;
 use crate::broker::{
     Assignment, Broker, BrokerError, ErrorKind, Fetched, PartitionReader, Position, TopicPartition, Waker,
 };
+use crate::processor::{ErrorPolicy, guarded_anywhere};
 use crate::record::Timestamp;
 use crate::state::{GlobalStore, GlobalStores, LoadGlobal};
 use crate::task::{Task, TaskError};
@@ -46,18 +47,27 @@ impl Loading {
         !self.partitions.is_empty() && self.partitions.iter().all(|partition| partition.position >= partition.end)
     }
 
-    /// Takes what is here of each partition; returns how many records.
-    fn read(&mut self) -> Result<u64, BrokerError> {
-        let mut records = 0;
+    /// Takes what is here of each partition; returns how many records, and how many were left out, as they could not be read.
+    fn read(&mut self, leaves_out: bool) -> Result<(u64, u64), BrokerError> {
+        let (mut records, mut unread) = (0, 0);
         for Partition { partition, reader, position, .. } in &mut self.partitions {
             let mut failure = None;
             reader.read(BATCH_RECORDS, &mut |fetched| {
                 match fetched {
                     Fetched::End(offset) => *position = offset.max(*position),
                     Fetched::Record(record) => {
-                        if let Err(error) = self.rows.load(&record) {
-                            failure = Some((record.offset, error));
-                            return ControlFlow::Break(());
+                        let error = match guarded_anywhere(|| self.rows.load(&record)) {
+                            Ok(Ok(())) => None,
+                            Ok(Err(error)) => Some(error.to_string()),
+                            Err(panic) => Some(panic.to_string()),
+                        };
+                        match error {
+                            None => {}
+                            Some(_) if leaves_out => unread += 1,
+                            Some(error) => {
+                                failure = Some((record.offset, error));
+                                return ControlFlow::Break(());
+                            }
                         }
                         *position = record.offset + 1;
                         records += 1;
@@ -71,7 +81,7 @@ impl Loading {
                 return Err(BrokerError::new(ErrorKind::Fatal, message));
             }
         }
-        Ok(records)
+        Ok((records, unread))
     }
 }
 
@@ -117,10 +127,17 @@ impl Worker {
     /// Takes what is new in global tables; returns whether there was something.
     pub(super) fn read_globals(&mut self) -> Result<bool, TaskError> {
         let mut busy = false;
+        // There are no dead letters of it: each worker of each instance reads the whole table.
+        let leaves_out = self.application.options.errors.read != ErrorPolicy::Fail;
         for loading in &mut self.globals.loading {
             let was_complete = loading.is_complete();
-            match loading.read() {
-                Ok(records) => busy |= records > 0,
+            match loading.read(leaves_out) {
+                Ok((records, unread)) => {
+                    busy |= records > 0;
+                    if unread > 0 {
+                        Worker::count_unread(&self.status, &loading.name, unread);
+                    }
+                }
                 // What was to be read next is gone from the topic: the table is read anew, and tasks wait for it.
                 Err(error) if error.kind == ErrorKind::Fenced => {
                     tracing::warn!(worker = self.index, table = %loading.name, %error, "reading it from its beginning");

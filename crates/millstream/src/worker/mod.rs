@@ -19,6 +19,8 @@ mod close;
 mod commit;
 mod drain;
 mod drained;
+mod error_counts;
+mod failing;
 mod globals;
 mod instance;
 mod message;
@@ -31,7 +33,9 @@ mod status;
 mod step;
 mod transfer;
 
+pub use crate::processor::{ErrorPolicies, ErrorPolicy, RecordRetry};
 pub use at::At;
+pub use error_counts::{ErrorAction, ErrorLabels};
 pub use instance::{Instance, Phase};
 pub use options::{Guarantee, Moment, OffsetReset, Options};
 pub use prepare::{Application, StartError};

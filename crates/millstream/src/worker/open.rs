@@ -1,10 +1,12 @@
-use super::Worker;
+use std::sync::Arc;
+
 use super::close::returned;
 use super::message::Report;
 use super::step::RETRY_MS;
+use super::{Options, Worker};
 use crate::broker::{Assignment, BrokerError, ErrorKind, Position, TopicPartition};
 use crate::record::Timestamp;
-use crate::task::{OpenInput, StoreRestore, Task, TaskError, TaskId};
+use crate::task::{ErrorHandling, OpenInput, StoreRestore, Task, TaskError, TaskId};
 use crate::topology::TaskGraph;
 
 /// A task to be opened.
@@ -64,13 +66,21 @@ impl Worker {
             let (graph, restoring) = self.begin_restore(id, of_task)?;
             let opening = self.opening.remove(0);
             let time = self.application.topology.sub_topologies[id.sub_topology].time.clone();
-            let task = Task::new(id, graph, opening.inputs, restoring, time, self.status.place.clone());
+            let here = (self.status.place.clone(), self.error_handling());
+            let mut task = Task::new(id, graph, opening.inputs, restoring, time, here);
+            task.put_failures(|partition| self.failing.carried(partition));
             let (_, offsets) = task.restore_progress();
             tracing::info!(task = %id, offsets_to_restore = offsets, "task opened");
             self.tasks.push(task);
         }
         self.publish_tasks();
         Ok(())
+    }
+
+    fn error_handling(&self) -> ErrorHandling {
+        let Options { errors, application_id, .. } = self.options();
+        let dead_letter_topic = errors.dead_letter_topic_of(application_id).into();
+        ErrorHandling { policies: Arc::new(errors.clone()), dead_letter_topic }
     }
 
     /// The task's graph, and what is missing in its stores up to the ends of its changelogs.

@@ -1,3 +1,5 @@
+use crate::processor::ErrorPolicies;
+
 /// How the engine runs a topology.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -34,6 +36,8 @@ pub struct Options {
     pub repartition_purge_interval_ms: i64,
     /// How long, in ms, the state of a task that was given away is kept, in case that the task comes back.
     pub parked_ms: i64,
+    /// What becomes of records that fail.
+    pub errors: ErrorPolicies,
 }
 
 impl Options {
@@ -55,6 +59,7 @@ impl Options {
             replication_factor: None,
             repartition_purge_interval_ms: 30_000,
             parked_ms: 600_000,
+            errors: ErrorPolicies::default(),
         }
     }
 }

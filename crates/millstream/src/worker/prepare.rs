@@ -40,11 +40,24 @@ impl Application {
         topics.extend(topology.repartitions.iter().map(|repartition| repartition.topic.clone()));
         let stores = topology.sub_topologies.iter().flat_map(|sub| &sub.stores);
         topics.extend(stores.filter(|store| !store.from_source).filter_map(|store| store.changelog.clone()));
+        let dead_letters = self.dead_letter_topic();
+        topics.extend(dead_letters.as_ref().map(|topic| topic.as_str().into()));
         let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
         let described = broker.describe(&names)?;
         let described: BTreeMap<_, _> =
             described.into_iter().flatten().map(|topic| (topic.name.clone(), topic)).collect();
-        Ok(Plan::new(topology, &described, self.options.replication_factor)?)
+        let plan = Plan::new(topology, &described, self.options.replication_factor)?;
+        Ok(match dead_letters {
+            Some(topic) => plan.with_dead_letters(topology, &described, topic, self.options.replication_factor)?,
+            None => plan,
+        })
+    }
+
+    /// The topic of dead letters, if records may go to it.
+    pub fn dead_letter_topic(&self) -> Option<String> {
+        let Options { errors, application_id, .. } = &self.options;
+        let is_used = errors.has_dead_letters() || self.topology.handles_errors;
+        is_used.then(|| errors.dead_letter_topic_of(application_id))
     }
 
     /// Creates the internal topics that are missing.

@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::At;
+use super::error_counts::ErrorCounts;
+use super::{At, ErrorLabels};
 use crate::processor::Place;
 use crate::task::TaskId;
 
@@ -25,6 +26,9 @@ pub struct WorkerStatus {
     pub is_idle: AtomicBool,
     tasks: Mutex<Vec<TaskStatus>>,
     late: Mutex<BTreeMap<Arc<str>, u64>>,
+    /// When, in ms, a record is tried again that failed, or will be; 0 before the first.
+    pub retry_at: AtomicI64,
+    errors: ErrorCounts,
     pub(crate) place: Arc<Place>,
 }
 
@@ -72,6 +76,16 @@ impl WorkerStatus {
     pub fn add_late(&self, node: &Arc<str>, count: u64) {
         let mut late = self.late.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         *late.entry(node.clone()).or_default() += count;
+    }
+
+    /// How many records failed, by node, kind, and what was done about them. What is left out is counted once it is
+    /// committed, and so once.
+    pub fn errors(&self) -> BTreeMap<ErrorLabels, u64> {
+        self.errors.get()
+    }
+
+    pub(crate) fn add_error(&self, labels: ErrorLabels, count: u64) {
+        self.errors.add(labels, count);
     }
 
     pub(crate) fn set_tasks(&self, tasks: Vec<TaskStatus>) {

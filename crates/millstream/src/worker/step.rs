@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, Sender};
 
 use super::commit::Committing;
 use super::drain::Leaving;
+use super::failing::Failing;
 use super::globals::Globals;
 use super::message::{Command, Report};
 use super::open::{Opening, Parked};
@@ -52,6 +53,7 @@ pub struct Worker {
     pub(super) parked: Vec<Parked>,
     pub(super) globals: Globals,
     pub(super) committing: Committing,
+    pub(super) failing: Failing,
     /// What is to be let go of, while calls are waited for.
     pub(super) leaving: Option<Leaving>,
     /// After an error that may pass: nothing is tried before then.
@@ -94,6 +96,7 @@ impl From<WorkerSeed> for Worker {
             parked: Vec::new(),
             globals: Globals::default(),
             committing: Committing::default(),
+            failing: Failing::default(),
             leaving: None,
             resume_at: Timestamp::MIN,
             ended: false,
@@ -174,6 +177,9 @@ impl Worker {
         let mut busy = false;
         for task in self.tasks.iter_mut().filter(|task| !task.is_running()) {
             let records = task.restore()?;
+            for (store, count) in task.take_unread() {
+                Worker::count_unread(&self.status, &store, count);
+            }
             WorkerStatus::add(&self.status.restored, records);
             busy |= records > 0;
             if task.is_running() {
@@ -199,6 +205,7 @@ impl Worker {
         let merge = Merge {
             max_task_idle_ms: options.max_task_idle_ms,
             buffered_records: options.buffered_records_per_partition,
+            budget: self.failing.budget(output.taken),
         };
         let pace = Pace {
             idle_timeout_ms: options.idle_timeout_ms,
@@ -208,6 +215,9 @@ impl Worker {
         let (mut consumed, mut delivered) = (0, 0);
         let subs = &self.application.topology.sub_topologies;
         for task in &mut self.tasks {
+            if task.held_until() > now {
+                continue;
+            }
             if !self.globals.let_run(task, &subs[task.id.sub_topology].globals) {
                 continue;
             }
@@ -217,6 +227,7 @@ impl Worker {
                     continue;
                 }
             }
+            let merge = Merge { budget: merge.budget.saturating_sub(consumed), ..merge };
             consumed += task.run(output, now, merge)?;
             task.punctuate_wall_clock(output, now)?;
             task.pass_time(output, now, pace)?;
@@ -224,6 +235,9 @@ impl Worker {
         self.status.place.end();
         WorkerStatus::add(&self.status.consumed, consumed as u64);
         WorkerStatus::add(&self.status.produced, std::mem::take(&mut output.sent));
+        if output.commit_soon || self.failing.budget(output.taken) == 0 {
+            self.committing.hasten();
+        }
         for (node, count) in output.take_late() {
             self.status.add_late(&self.application.topology.node_names[node], count);
         }
@@ -233,11 +247,18 @@ impl Worker {
     /// Deals with an error by its kind; see [`ErrorKind`].
     pub(super) fn recover(&mut self, error: TaskError, now: Timestamp) {
         let kind = match &error {
-            TaskError::Record(_) => ErrorKind::Fatal,
             TaskError::Broker(error) => error.kind,
+            TaskError::Final(error) => return self.fail_with(error),
+            TaskError::Record(_) => ErrorKind::Record,
+        };
+        self.status.place.end();
+        let error = match error {
+            TaskError::Record(error) => return self.recover_record(error, now),
+            other => other,
         };
         match kind {
-            ErrorKind::Retry | ErrorKind::Abort | ErrorKind::Record => {
+            ErrorKind::Record | ErrorKind::EarlierRecord => self.recover_earlier(error.to_string(), now),
+            ErrorKind::Retry | ErrorKind::Abort => {
                 tracing::warn!(worker = self.index, %error, "going back to the last commit");
                 self.resume_at = now + RETRY_MS;
                 self.abort(now);
@@ -264,12 +285,14 @@ impl Worker {
     }
 
     fn next_wake(&self, now: Timestamp) -> Timestamp {
-        match self.uncommitted() {
+        let wake = match self.uncommitted() {
             // What a commit that is due waits for wakes the worker.
             Some(true) if self.calls() && self.is_draining(now) => now + IDLE_MS,
             Some(true) => self.committing.due_at(self.options()).clamp(now, now + IDLE_MS),
             _ => now + IDLE_MS,
-        }
+        };
+        let held = self.tasks.iter().map(Task::held_until).filter(|until| *until > now);
+        held.min().map_or(wake, |until| until.min(wake))
     }
 
     pub(super) fn publish_tasks(&self) {
