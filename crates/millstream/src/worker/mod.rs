@@ -14,6 +14,7 @@
 //! A revocation is answered only after every worker has let go of the partitions. A worker whose producer was fenced
 //! drops its tasks and asks for a new producer (`Reset`); the instance opens the tasks anew if they are still its own.
 
+mod backoff;
 mod close;
 mod commit;
 mod drain;
@@ -25,7 +26,9 @@ mod moment;
 mod open;
 mod options;
 mod prepare;
+mod rate;
 mod rebalance;
+mod restore;
 mod status;
 mod step;
 
