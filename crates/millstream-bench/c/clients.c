@@ -57,6 +57,19 @@ rd_kafka_t *new_consumer(const char *bootstrap, const char *group, int partition
     return consumer;
 }
 
+rd_kafka_t *new_reader(const char *bootstrap, const char *group) {
+    rd_kafka_conf_t *conf = new_conf(bootstrap, group);
+    set(conf, "group.id", group);
+    set(conf, "enable.auto.commit", "false");
+    set(conf, "enable.auto.offset.store", "false");
+    set(conf, "isolation.level", "read_committed");
+    set(conf, "fetch.queue.backoff.ms", "10");
+    set(conf, "fetch.wait.max.ms", "100");
+    rd_kafka_t *consumer = new_client(RD_KAFKA_CONSUMER, conf);
+    rd_kafka_poll_set_consumer(consumer);
+    return consumer;
+}
+
 static void delivered(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque) {
     (void)producer, (void)opaque;
     if (message->err)

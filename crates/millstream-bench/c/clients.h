@@ -11,6 +11,8 @@ void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2))
 
 /* A consumer in `group`, for `threads` threads to which the `partitions` partitions are dealt out. */
 rd_kafka_t *new_consumer(const char *bootstrap, const char *group, int partitions, int threads);
+/* A consumer that reads whole topics, in no group, as Millstream reads changelogs. */
+rd_kafka_t *new_reader(const char *bootstrap, const char *group);
 rd_kafka_t *new_producer(const char *bootstrap, const char *group);
 rd_kafka_topic_t *new_topic(rd_kafka_t *producer, const char *name);
 int32_t partitions_of(rd_kafka_t *client, const char *topic);

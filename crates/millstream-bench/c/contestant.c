@@ -1,7 +1,7 @@
 /*
  * The workloads written by hand on librdkafka, at least once: the limit of what a program on librdkafka can do.
  *
- *   contestant pass-through|count BOOTSTRAP GROUP INPUT OUTPUT CHANGELOG
+ *   contestant pass-through|count|restore BOOTSTRAP GROUP INPUT OUTPUT CHANGELOG
  *
  * One consumer with all partitions of INPUT from their beginning, and two threads. Each has its share of the partitions
  * forwarded to a queue of its own, from which it takes up to 2,048 messages at once, and a producer of its own. Once a
@@ -21,6 +21,7 @@
 #include "clients.h"
 #include "counts.h"
 #include "partition.h"
+#include "restore.h"
 
 #define THREADS 2
 #define BATCH 2048
@@ -241,9 +242,7 @@ static void report(const worker_t *workers) {
     fflush(stdout);
 }
 
-int main(int argc, char **argv) {
-    if (argc != 7 || (strcmp(argv[1], "pass-through") != 0 && strcmp(argv[1], "count") != 0))
-        die("expected: pass-through|count BOOTSTRAP GROUP INPUT OUTPUT CHANGELOG");
+static void work_through(char **argv) {
     job_t job = {.bootstrap = argv[2], .group = argv[3], .input = argv[4], .output = argv[5], .changelog = argv[6]};
     job.counting = strcmp(argv[1], "count") == 0;
     rd_kafka_t *probe = new_producer(job.bootstrap, job.group);
@@ -264,6 +263,17 @@ int main(int argc, char **argv) {
     }
     finish(&job, workers, threads);
     report(workers);
+}
+
+int main(int argc, char **argv) {
+    bool restoring = argc == 7 && strcmp(argv[1], "restore") == 0;
+    if (argc != 7 || (!restoring && strcmp(argv[1], "pass-through") != 0 && strcmp(argv[1], "count") != 0))
+        die("expected: pass-through|count|restore BOOTSTRAP GROUP INPUT OUTPUT CHANGELOG");
+    if (restoring)
+        restore(argv[2], argv[3], argv[6]);
+    else
+        work_through(argv);
+    /* Meanwhile its processor time and memory are read. */
     while (getchar() != EOF) {
     }
     return 0;

@@ -12,7 +12,8 @@ use crate::compare::{Input, compare};
 use crate::contestant::{CONTESTANT, Contestant};
 use crate::load::load;
 use crate::millstream_contestant;
-use crate::workload::Workload;
+use crate::rows::load_rows;
+use crate::workload::{RunTopics, Workload};
 
 const NOISE: &str = "Whatever else runs on this machine moves every figure, and the broker shares its processors: trust \
                      ratios between contestants of one command alone, and no further than the rounds agree.";
@@ -21,11 +22,14 @@ const NOISE: &str = "Whatever else runs on this machine moves every figure, and 
 #[derive(Parser)]
 #[command(name = "cargo compare", after_help = NOISE)]
 struct Arguments {
-    /// What they do: `pass-through`, `count`, or `all` of it, one after the other.
+    /// What they do: `pass-through`, `count`, `restore`, or `all` of it, one after the other.
     workload: String,
-    /// How many records they read.
+    /// How many records they read in `pass-through` and `count`.
     #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     records: u64,
+    /// How many keys the changelog of `restore` has.
+    #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    keys: u64,
     /// How often each one runs.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -77,10 +81,15 @@ fn run(arguments: &Arguments, planned: &[(Workload, Vec<Contestant>)]) -> Result
 }
 
 fn run_on(cluster: &Cluster, arguments: &Arguments, planned: &[(Workload, Vec<Contestant>)]) -> Result<()> {
-    let input = load_input(cluster, arguments.records)?;
     let mut comparisons = Vec::new();
+    let mut bids: Option<Input> = None;
     for (workload, contestants) in planned {
-        comparisons.push(compare(cluster, &input, *workload, contestants, arguments.rounds)?);
+        let input = match (workload, &bids) {
+            (Workload::Restore, _) => &load_changelog(cluster, arguments.keys)?,
+            (_, Some(bids)) => bids,
+            (_, None) => bids.insert(load_input(cluster, arguments.records)?),
+        };
+        comparisons.push(compare(cluster, input, *workload, contestants, arguments.rounds)?);
     }
     writeln!(io::stderr(), "{NOISE}")?;
     let mut out = io::stdout();
@@ -93,10 +102,28 @@ fn run_on(cluster: &Cluster, arguments: &Arguments, planned: &[(Workload, Vec<Co
     Ok(())
 }
 
-fn load_input(cluster: &Cluster, records: u64) -> Result<Input> {
+/// A name of its own: a Kafka that was given may have topics of an earlier command that was killed.
+fn fresh_name() -> Result<String> {
     let ms = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?.as_millis();
-    // A name of its own: a Kafka that was given may have topics of an earlier command that was killed.
-    let topic = format!("compare-{ms}");
+    Ok(format!("compare-{ms}"))
+}
+
+/// A changelog to be restored, with an empty input and an empty output beside it. No earlier input is kept.
+fn load_changelog(cluster: &Cluster, keys: u64) -> Result<Input> {
+    cluster.delete_topics(&[])?;
+    let application_id = fresh_name()?;
+    let RunTopics { input, output, changelog } = RunTopics::to_restore(&application_id);
+    cluster.create(&[(&input, CleanupPolicy::Delete), (&output, CleanupPolicy::Delete)])?;
+    cluster.create(&[(&changelog, CleanupPolicy::Compact)])?;
+    writeln!(io::stderr(), "loading {keys} rows into {PARTITIONS} partitions of {changelog}")?;
+    load_rows(&mut *cluster.producer(&changelog)?, keys)?;
+    let loaded = cluster.count(&changelog)?;
+    ensure!(loaded == keys, "{changelog} has {loaded} records after {keys} were loaded");
+    Ok(Input { topic: application_id, records: keys })
+}
+
+fn load_input(cluster: &Cluster, records: u64) -> Result<Input> {
+    let topic = fresh_name()?;
     cluster.create(&[(&topic, CleanupPolicy::Delete)])?;
     writeln!(io::stderr(), "loading {records} bids into {PARTITIONS} partitions of {topic}")?;
     load(&mut *cluster.producer(&topic)?, records)?;
@@ -135,12 +162,12 @@ fn planned(workload: &str, contestants: &[String]) -> Result<Vec<(Workload, Vec<
 mod tests {
     use super::planned;
     use crate::contestant::Contestant::{Librdkafka, Millstream};
-    use crate::workload::Workload::{Count, PassThrough};
+    use crate::workload::Workload::{Count, PassThrough, Restore};
 
     #[test]
     fn workloads_and_contestants_are_chosen_by_name() {
         let both = || vec![Librdkafka, Millstream];
-        assert_eq!(planned("all", &[]).unwrap(), [(PassThrough, both()), (Count, both())]);
+        assert_eq!(planned("all", &[]).unwrap(), [(PassThrough, both()), (Count, both()), (Restore, both())]);
         assert_eq!(planned("count", &["millstream".to_owned()]).unwrap(), [(Count, vec![Millstream])]);
         let reversed = ["millstream".to_owned(), "librdkafka".to_owned()];
         assert_eq!(planned("pass-through", &reversed).unwrap(), [(PassThrough, vec![Millstream, Librdkafka])]);
@@ -148,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_an_error_that_says_which_there_are() {
-        assert!(planned("sort", &[]).unwrap_err().to_string().contains("pass-through, count, or all"));
+        assert!(planned("sort", &[]).unwrap_err().to_string().contains("pass-through, count, restore, or all"));
         let error = planned("count", &["flink".to_owned()]).unwrap_err().to_string();
         assert!(error.contains("flink") && error.contains("librdkafka,millstream"), "{error}");
     }

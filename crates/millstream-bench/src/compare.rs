@@ -17,6 +17,7 @@ const SLOWEST: u64 = 5_000;
 
 /// The input that all contestants read.
 pub(crate) struct Input {
+    /// The topic; of a restore, the application id, from which its topics are named.
     pub(crate) topic: String,
     pub(crate) records: u64,
 }
@@ -46,9 +47,16 @@ pub(crate) fn compare(
 /// One run on topics of its own, which are deleted afterwards.
 fn run(cluster: &Cluster, input: &Input, workload: Workload, contestant: Contestant, round: &str) -> Result<Figures> {
     let name = contestant.name();
-    let group = format!("{}-{}-{name}-{round}", input.topic, workload.name());
-    let topics = RunTopics::new(&input.topic, &group);
-    cluster.create(&topics.to_create(workload))?;
+    // All restores read one changelog, which has the name of the application; what runs for it must have that name, too.
+    let restored = (workload == Workload::Restore).then(|| RunTopics::to_restore(&input.topic));
+    let group = match &restored {
+        Some(_) => input.topic.clone(),
+        None => format!("{}-{}-{name}-{round}", input.topic, workload.name()),
+    };
+    let topics = restored.clone().unwrap_or_else(|| RunTopics::new(&input.topic, &group));
+    if restored.is_none() {
+        cluster.create(&topics.to_create(workload))?;
+    }
     let mut command = contestant.command(workload, cluster.bootstrap_servers(), &group, &topics)?;
     let limit = LIMIT + Duration::from_secs(input.records / SLOWEST);
     let (done, usage) =
@@ -62,6 +70,7 @@ fn run(cluster: &Cluster, input: &Input, workload: Workload, contestant: Contest
     );
     let figures = Figures {
         records_per_s: done.records as f64 / done.seconds,
+        cpu_s: usage.cpu_s,
         cpu_us_per_record: usage.cpu_s * 1e6 / done.records as f64,
         peak_rss_mb: usage.peak_rss as f64 / 1e6,
         outputs: cluster.count(&topics.output)?,
@@ -70,7 +79,9 @@ fn run(cluster: &Cluster, input: &Input, workload: Workload, contestant: Contest
             false => None,
         },
     };
-    cluster.delete_topics(&[&input.topic])?;
+    if restored.is_none() {
+        cluster.delete_topics(&[&input.topic])?;
+    }
     writeln!(
         io::stderr(),
         "{} {round} {name}: {:.0} records/s, {:.2} CPU µs a record",

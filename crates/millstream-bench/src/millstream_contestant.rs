@@ -16,18 +16,19 @@ use millstream_service::run::{self as service, RunOptions};
 
 use crate::cluster::PARTITIONS;
 use crate::process::Done;
+use crate::restore_contestant;
 use crate::workload::{STORE, Workload};
 
-const WORKERS: usize = 2;
+pub(crate) const WORKERS: usize = 2;
 const COMMIT_INTERVAL_MS: i64 = 1000;
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often the workers' progress is looked at: how exact the measured time is.
-const LOOK: Duration = Duration::from_millis(2);
+pub(crate) const LOOK: Duration = Duration::from_millis(2);
 
 /// Runs as a contestant; see the crate's documentation for the arguments and what it writes.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let [workload, bootstrap_servers, group, input, output, _changelog] = arguments else {
+    let [workload, bootstrap_servers, group, input, output, changelog] = arguments else {
         bail!("expected the arguments WORKLOAD BOOTSTRAP_SERVERS GROUP INPUT OUTPUT CHANGELOG");
     };
     let workload = Workload::parse(workload).with_context(|| format!("{workload} is not a workload"))?;
@@ -35,6 +36,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .with_writer(io::stderr)
         .init();
+    if workload == Workload::Restore {
+        return restore_contestant::run(bootstrap_servers, group, [input, output, changelog]);
+    }
     let broker: Arc<dyn Broker> = Arc::new(KafkaBroker::new(KafkaSettings::new(bootstrap_servers, group))?);
     let options = Options {
         until: Some(Moment::End),
@@ -49,8 +53,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let partitions: Vec<_> = (0..PARTITIONS).map(|partition| TopicPartition::new(input.as_str(), partition)).collect();
     let records = broker.end_offsets(&partitions)?.iter().sum::<i64>().try_into()?;
 
-    let done = run_measured(application, broker, records)?;
-    println!("{}", serde_json::to_string(&done)?);
+    finish(&run_measured(application, broker, records)?)
+}
+
+/// Says what was measured, and waits to be looked at.
+pub(crate) fn finish(done: &Done) -> Result<()> {
+    println!("{}", serde_json::to_string(done)?);
     io::copy(&mut io::stdin(), &mut io::sink()).context("waiting for the end of standard input")?;
     Ok(())
 }
@@ -61,6 +69,7 @@ fn topology(workload: Workload, input: &str, output: &str) -> Define {
             let (input, output) = (Topic::new(input, Bytes, Bytes), Topic::new(output, Bytes, Bytes));
             Arc::new(move |b| b.stream(&input).to(&output))
         }
+        Workload::Restore => restore_contestant::topology(input, output),
         Workload::Count => {
             // Counting does not look at values; nor does the contestant in C.
             let (input, output) = (Topic::new(input, Utf8, Unit), Topic::<_, i64>::new(output, Utf8, Be64));

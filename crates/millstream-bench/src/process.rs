@@ -18,7 +18,7 @@ const TICKS_PER_S: f64 = 100.0;
 pub(crate) struct Done {
     /// How many records of the input it processed.
     pub(crate) records: u64,
-    /// From the first records taken to the last commit confirmed.
+    /// From the first records taken to the last commit confirmed; of a restore, from the assignment to the last record.
     pub(crate) seconds: f64,
 }
 

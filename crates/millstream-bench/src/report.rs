@@ -9,6 +9,8 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Figures {
     pub(crate) records_per_s: f64,
+    /// User and system time of the whole process.
+    pub(crate) cpu_s: f64,
     pub(crate) cpu_us_per_record: f64,
     pub(crate) peak_rss_mb: f64,
     pub(crate) outputs: u64,
@@ -20,6 +22,9 @@ pub(crate) struct Figures {
 pub(crate) struct Standing {
     name: &'static str,
     records_per_s: f64,
+    /// The records a second by those of the first contestant.
+    records_per_s_ratio: f64,
+    cpu_s: f64,
     cpu_us_per_record: f64,
     peak_rss_mb: f64,
     outputs: u64,
@@ -50,6 +55,8 @@ impl Standing {
         Standing {
             name,
             records_per_s: median(all(|figures| figures.records_per_s)),
+            records_per_s_ratio: 1.0,
+            cpu_s: median(all(|figures| figures.cpu_s)),
             cpu_us_per_record: median(all(|figures| figures.cpu_us_per_record)),
             peak_rss_mb: median(all(|figures| figures.peak_rss_mb)),
             outputs: rounds[0].outputs,
@@ -63,7 +70,15 @@ impl Standing {
 
 impl Comparison {
     /// Fails if the outputs of any two runs differ in number.
-    pub(crate) fn new(workload: &'static str, records: u64, rounds: u32, contestants: Vec<Standing>) -> Result<Self> {
+    pub(crate) fn new(
+        workload: &'static str,
+        records: u64,
+        rounds: u32,
+        mut contestants: Vec<Standing>,
+    ) -> Result<Self> {
+        if let [first, others @ ..] = &mut contestants[..] {
+            others.iter_mut().for_each(|other| other.records_per_s_ratio = other.records_per_s / first.records_per_s);
+        }
         let runs = || contestants.iter().flat_map(|standing| standing.rounds.iter().map(|figures| figures.outputs));
         let equal = runs().all(|outputs| Some(outputs) == runs().next());
         let list = || {
@@ -84,16 +99,28 @@ impl Comparison {
 
     /// A table with a line for each contestant; ratios are to the first one.
     pub(crate) fn table(&self) -> String {
-        let head =
-            ["contestant", "records/s", "ratio", "±", "CPU µs/record", "ratio", "±", "peak MB", "outputs", "changelog"];
+        let head = [
+            "contestant",
+            "records/s",
+            "ratio",
+            "±",
+            "CPU s",
+            "CPU µs/record",
+            "ratio",
+            "±",
+            "peak MB",
+            "outputs",
+            "changelog",
+        ];
         let mut rows = vec![head.map(str::to_owned)];
         for standing in &self.contestants {
             let first = &self.contestants[0];
             rows.push([
                 standing.name.to_owned(),
                 grouped(standing.records_per_s.round() as u64),
-                format!("{:.2}", standing.records_per_s / first.records_per_s),
+                format!("{:.2}", standing.records_per_s_ratio),
                 format!("{:.0} %", standing.records_per_s_spread * 50.0),
+                format!("{:.2}", standing.cpu_s),
                 format!("{:.2}", standing.cpu_us_per_record),
                 format!("{:.2}", standing.cpu_us_per_record / first.cpu_us_per_record),
                 format!("{:.0} %", standing.cpu_us_per_record_spread * 50.0),
@@ -154,7 +181,7 @@ mod tests {
     use super::*;
 
     fn figures(records_per_s: f64, cpu_us_per_record: f64, outputs: u64) -> Figures {
-        Figures { records_per_s, cpu_us_per_record, peak_rss_mb: 120.4, outputs, changelog_records: None }
+        Figures { records_per_s, cpu_s: 2.5, cpu_us_per_record, peak_rss_mb: 120.4, outputs, changelog_records: None }
     }
 
     fn comparison() -> Comparison {
@@ -167,9 +194,9 @@ mod tests {
     fn the_table_has_medians_and_ratios_to_the_first() {
         let lines = [
             "pass-through: 5,000 records, medians of 2 rounds, ± half the spread",
-            "  contestant  records/s  ratio     ±  CPU µs/record  ratio     ±  peak MB  outputs  changelog",
-            "  one         1,000,000   1.00  20 %           1.25   1.00  20 %      120    5,000          -",
-            "  another       500,000   0.50   0 %           2.50   2.00   0 %      120    5,000          -",
+            "  contestant  records/s  ratio     ±  CPU s  CPU µs/record  ratio     ±  peak MB  outputs  changelog",
+            "  one         1,000,000   1.00  20 %   2.50           1.25   1.00  20 %      120    5,000          -",
+            "  another       500,000   0.50   0 %   2.50           2.50   2.00   0 %      120    5,000          -",
         ];
         assert_eq!(comparison().table(), format!("{}\n", lines.join("\n")));
     }
@@ -181,7 +208,7 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["workload"], "pass-through");
         let first = serde_json::json!({
-            "name": "one", "records_per_s": 1e6, "cpu_us_per_record": 1.25, "peak_rss_mb": 120.4, "outputs": 5000,
+            "name": "one", "records_per_s": 1e6, "records_per_s_ratio": 1.0, "cpu_s": 2.5, "cpu_us_per_record": 1.25, "peak_rss_mb": 120.4, "outputs": 5000,
             "records_per_s_spread": 0.4, "cpu_us_per_record_spread": 0.4,
         });
         assert_eq!(value["contestants"][0], first);

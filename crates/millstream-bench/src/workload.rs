@@ -10,16 +10,20 @@ pub(crate) enum Workload {
     /// The records of each key are counted: each record of the input puts its key with the new count (8 bytes,
     /// big-endian) into the output, and each key that changed goes once a commit to the changelog.
     Count,
+    /// A compacted changelog is read from its beginning to its end: state of a key-value store, each key once. Millstream has
+    /// it in memory afterwards; the contestant in C only reads it.
+    Restore,
 }
 
 impl Workload {
-    pub(crate) const ALL: [Workload; 2] = [Workload::PassThrough, Workload::Count];
+    pub(crate) const ALL: [Workload; 3] = [Workload::PassThrough, Workload::Count, Workload::Restore];
 
     /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Workload::PassThrough => "pass-through",
             Workload::Count => "count",
+            Workload::Restore => "restore",
         }
     }
 
@@ -30,13 +34,16 @@ impl Workload {
     /// Who can run it; the first is what the others are compared with.
     pub(crate) fn contestants(self) -> &'static [Contestant] {
         match self {
-            Workload::PassThrough | Workload::Count => &[Contestant::Librdkafka, Contestant::Millstream],
+            Workload::PassThrough | Workload::Count | Workload::Restore => {
+                &[Contestant::Librdkafka, Contestant::Millstream]
+            }
         }
     }
 
+    /// Whether a run writes a changelog.
     pub(crate) fn has_changelog(self) -> bool {
         match self {
-            Workload::PassThrough => false,
+            Workload::PassThrough | Workload::Restore => false,
             Workload::Count => true,
         }
     }
@@ -61,6 +68,15 @@ impl RunTopics {
             input: input.to_owned(),
             output: format!("{group}-out"),
             changelog: format!("{group}-{STORE}-changelog"),
+        }
+    }
+
+    /// The topics of all runs of [`Workload::Restore`], which write nothing; `application_id` is the consumer group of all.
+    pub(crate) fn to_restore(application_id: &str) -> Self {
+        RunTopics {
+            input: format!("{application_id}-in"),
+            output: format!("{application_id}-out"),
+            changelog: format!("{application_id}-{STORE}-changelog"),
         }
     }
 

@@ -2,8 +2,9 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use millstream::worker::{TaskState, TaskStatus, WorkerStatus};
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::restore::Restore;
 use crate::run::now_ms;
 use crate::stop::Stop;
 
@@ -63,17 +64,33 @@ impl Health {
 
 fn readiness(phase: &str, tasks: &[(usize, TaskStatus)]) -> Result<String, String> {
     let is_ready = phase == "running" && tasks.iter().all(|(_, task)| task.state == TaskState::Running);
+    let restore = restore_json(&Restore::of(tasks.iter().map(|(_, task)| task)));
     let tasks: Vec<_> = tasks
         .iter()
         .map(|(worker, task)| match task.state {
             TaskState::Running => json!({ "task": task.id.to_string(), "worker": worker, "state": "running" }),
-            TaskState::Restoring { restored, total } => json!({
+            TaskState::Restoring { restored, total, records_per_second, seconds_left } => json!({
                 "task": task.id.to_string(), "worker": worker, "state": "restoring", "restored": restored, "total": total,
+                "records_per_second": records_per_second, "seconds_left": seconds_left,
             }),
         })
         .collect();
-    let body = format!("{}\n", json!({ "ready": is_ready, "phase": phase, "tasks": tasks }));
+    let mut body = json!({ "ready": is_ready, "phase": phase, "tasks": tasks });
+    if let Some(restore) = restore {
+        body["restore"] = restore;
+    }
+    let body = format!("{body}\n");
     if is_ready { Ok(body) } else { Err(body) }
+}
+
+fn restore_json(all: &Restore) -> Option<Value> {
+    let Restore { tasks, restored, total, records_per_second, .. } = all;
+    (*tasks > 0).then(|| {
+        json!({
+            "tasks": tasks, "restored": restored, "total": total, "records_per_second": records_per_second,
+            "seconds_left": all.seconds_left(),
+        })
+    })
 }
 
 #[cfg(test)]
@@ -94,13 +111,15 @@ mod tests {
             "{\"phase\":\"running\",\"ready\":true,\"tasks\":[\
              {\"state\":\"running\",\"task\":\"0_3\",\"worker\":0},{\"state\":\"running\",\"task\":\"1_3\",\"worker\":1}]}\n"
         );
-        let one_is_not =
-            [(0, task(0, TaskState::Running)), (1, task(1, TaskState::Restoring { restored: 5, total: 9 }))];
+        let restoring = TaskState::Restoring { restored: 5, total: 9, records_per_second: 2, seconds_left: Some(3) };
+        let one_is_not = [(0, task(0, TaskState::Running)), (1, task(1, restoring))];
         assert_eq!(
             readiness("running", &one_is_not).unwrap_err(),
-            "{\"phase\":\"running\",\"ready\":false,\"tasks\":[\
+            "{\"phase\":\"running\",\"ready\":false,\
+             \"restore\":{\"records_per_second\":2,\"restored\":5,\"seconds_left\":2,\"tasks\":1,\"total\":9},\"tasks\":[\
              {\"state\":\"running\",\"task\":\"0_3\",\"worker\":0},\
-             {\"restored\":5,\"state\":\"restoring\",\"task\":\"1_3\",\"total\":9,\"worker\":1}]}\n"
+             {\"records_per_second\":2,\"restored\":5,\"seconds_left\":3,\"state\":\"restoring\",\"task\":\"1_3\",\
+             \"total\":9,\"worker\":1}]}\n"
         );
     }
 

@@ -13,6 +13,7 @@ mod healthcheck;
 mod http;
 mod logs;
 mod metrics;
+mod restore;
 pub mod run;
 mod service;
 mod settings;

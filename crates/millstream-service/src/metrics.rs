@@ -9,6 +9,7 @@ use prometheus::{Encoder, Registry, TextEncoder};
 
 use crate::error::Error;
 use crate::health::Health;
+use crate::restore::Restore;
 
 /// What `/metrics` shows, read from the workers when it is asked for.
 pub(crate) struct Metrics {
@@ -97,14 +98,8 @@ impl Sample {
         self.tasks.iter().filter(|task| (task.state == TaskState::Running) == is_running).count()
     }
 
-    fn remaining(&self) -> u64 {
-        self.tasks
-            .iter()
-            .map(|task| match task.state {
-                TaskState::Running => 0,
-                TaskState::Restoring { restored, total } => total.saturating_sub(restored),
-            })
-            .sum()
+    fn restore(&self) -> Restore {
+        Restore::of(self.tasks.iter())
     }
 }
 
@@ -142,12 +137,26 @@ fn of_workers(samples: &[Sample]) -> Vec<MetricFamily> {
         })
     });
     families.push(family("millstream_tasks", "Tasks by what they do.", MetricType::GAUGE, tasks.collect()));
-    let remaining = workers().map(|(labels, sample)| gauge(sample.remaining() as f64, labels));
+    let remaining = workers().map(|(labels, sample)| gauge(sample.restore().remaining() as f64, labels));
     families.push(family(
         "millstream_restore_remaining_records",
         "About how many records of changelogs are still to be read before all tasks run.",
         MetricType::GAUGE,
         remaining.collect(),
+    ));
+    let rates = workers().map(|(labels, sample)| gauge(sample.restore().records_per_second as f64, labels));
+    families.push(family(
+        "millstream_restore_records_per_second",
+        "Records a second that were read from changelogs of late.",
+        MetricType::GAUGE,
+        rates.collect(),
+    ));
+    let left = workers().map(|(labels, sample)| gauge(seconds_left(&sample.restore()), labels));
+    families.push(family(
+        "millstream_restore_seconds_left",
+        "About how long it takes until all tasks run, in seconds; +Inf while that is not known.",
+        MetricType::GAUGE,
+        left.collect(),
     ));
     let moved = workers().map(|(labels, sample)| gauge(sample.moved_at as f64 / 1000.0, labels));
     families.push(family(
@@ -157,6 +166,10 @@ fn of_workers(samples: &[Sample]) -> Vec<MetricFamily> {
         moved.collect(),
     ));
     families
+}
+
+fn seconds_left(restore: &Restore) -> f64 {
+    if restore.tasks == 0 { 0.0 } else { restore.seconds_left().map_or(f64::INFINITY, |seconds| seconds as f64) }
 }
 
 fn family(name: &str, help: &str, kind: MetricType, metrics: Vec<Metric>) -> MetricFamily {
@@ -229,6 +242,8 @@ mod tests {
             "millstream_tasks{worker=\"1\",state=\"restoring\"} 0",
             "millstream_tasks{worker=\"1\",state=\"running\"} 0",
             "millstream_restore_remaining_records{worker=\"1\"} 0",
+            "millstream_restore_records_per_second{worker=\"1\"} 0",
+            "millstream_restore_seconds_left{worker=\"1\"} 0",
             "millstream_worker_moved_timestamp_seconds{worker=\"1\"} 1700000000.5",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
@@ -238,17 +253,14 @@ mod tests {
     #[test]
     fn counts_tasks_by_state_and_what_is_left_to_restore() {
         let task = |partition, state| TaskStatus { id: TaskId { sub_topology: 0, partition }, state };
+        let restoring =
+            |restored, total| TaskState::Restoring { restored, total, records_per_second: 0, seconds_left: None };
         let sample = Sample {
             counts: [0; COUNTERS.len()],
             late: BTreeMap::new(),
             moved_at: 0,
-            tasks: vec![
-                task(0, TaskState::Running),
-                task(1, TaskState::Restoring { restored: 30, total: 100 }),
-                // A changelog has more records than there were when the restore began.
-                task(2, TaskState::Restoring { restored: 7, total: 5 }),
-            ],
+            tasks: vec![task(0, TaskState::Running), task(1, restoring(30, 100)), task(2, restoring(7, 5))],
         };
-        assert_eq!((sample.tasks_in(true), sample.tasks_in(false), sample.remaining()), (1, 2, 70));
+        assert_eq!((sample.tasks_in(true), sample.tasks_in(false), sample.restore().remaining()), (1, 2, 70));
     }
 }

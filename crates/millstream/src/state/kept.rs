@@ -36,6 +36,9 @@ pub(crate) trait KeyedRows<K, V>: Default {
 
     /// Sets or deletes without the undo log.
     fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp);
+
+    /// Makes room for so many more rows.
+    fn reserve(&mut self, _rows: usize) {}
 }
 
 /// A row; one that was deleted since the last commit stays, without a value.
@@ -157,6 +160,10 @@ impl<R: KeyedRows<K, V>, K: Hash + Eq + Clone + 'static, V: 'static> StateStore 
 
     fn rollback(&self) {
         self.rows.borrow_mut().rollback();
+    }
+
+    fn reserve(&self, rows: usize) {
+        self.rows.borrow_mut().reserve(rows);
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

@@ -92,6 +92,9 @@ pub(crate) trait StateStore {
     /// Puts back the values as they were at the last commit.
     fn rollback(&self);
 
+    /// Makes room for about so many rows that will be restored; must not cost much if they do not come.
+    fn reserve(&self, _rows: usize) {}
+
     /// Takes one record of the changelog.
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError>;
 }

@@ -173,6 +173,11 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
         self.remove(added);
     }
 
+    fn reserve(&mut self, rows: usize) {
+        // A changelog may tell of the same few rows again and again.
+        self.rows.reserve(rows.min(3 * self.rows.len()));
+    }
+
     /// Sets or deletes without the undo log: what the changelog says is committed.
     fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
         match value {

@@ -42,6 +42,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SourceRo
         self.rows.rollback();
     }
 
+    fn reserve(&self, rows: usize) {
+        self.rows.reserve(rows);
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         // Records without key are no rows: the table skips them.
         let Some(key) = record.key else {

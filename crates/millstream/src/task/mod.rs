@@ -116,7 +116,6 @@ impl Task {
         let times = inputs.iter().map(|input| input.opened_at);
         let committed_time =
             times.reduce(|a, b| (a.0.max(b.0), a.1.max(b.1))).unwrap_or((Timestamp::MIN, Timestamp::MIN));
-        let to_restore = restoring.iter().map(StoreRestore::remaining).sum();
         let due = vec![0; graph.punctuators.len()];
         let mut task = Task {
             id,
@@ -128,7 +127,7 @@ impl Task {
             inputs,
             restoring,
             restored: 0,
-            to_restore,
+            to_restore: 0,
             due,
             time: TaskTime::new(time),
             committed_time,
@@ -136,6 +135,7 @@ impl Task {
             hooks_called: 0,
             idle_since: None,
         };
+        task.to_restore = task.to_restore();
         task.reset_time();
         task.schedule();
         task

@@ -2,27 +2,73 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::{Task, TaskError};
-use crate::broker::{BrokerError, ErrorKind, Fetched, PartitionReader};
+use crate::broker::{
+    Assignment, Broker, BrokerError, ErrorKind, Fetched, PartitionReader, Position, TopicPartition, Waker,
+};
 use crate::processor::{ErrorPolicy, guarded_anywhere};
+use crate::state::StateStore;
 
 /// A store that is being completed from its changelog.
 pub(crate) struct StoreRestore {
     /// The store's place in the task's graph.
-    pub(crate) store: usize,
-    pub(crate) reader: Box<dyn PartitionReader>,
+    store: usize,
+    partition: TopicPartition,
+    /// `None` until it is its turn: what clients fetch ahead is bounded by how many are read at a time.
+    reader: Option<Box<dyn PartitionReader>>,
     /// The offset up to which the store is complete.
-    pub(crate) position: i64,
+    position: i64,
+    /// Where it was when the restore began.
+    begin: i64,
     /// The changelog's end when the task was opened, committed or not, and of a source topic the position up to which it is
     /// processed: complete once this is reached.
-    pub(crate) end: i64,
+    end: i64,
+    /// Records taken, and at how many of them room is made for those to come.
+    records: usize,
+    reserve_at: usize,
+    /// All that can be read is read, and the store is not complete.
+    is_stalled: bool,
 }
 
-/// How many records one changelog hands over before the next one has its turn.
-const BATCH_RECORDS: usize = 4096;
+/// After so many records of a changelog, and whenever there are four times as many, its store makes room.
+const RESERVE_AT: usize = 16_384;
+const RESERVE_AGAIN: usize = 4;
 
 impl StoreRestore {
-    pub(crate) fn remaining(&self) -> u64 {
+    pub(crate) fn new(store: usize, partition: TopicPartition, position: i64, end: i64) -> Self {
+        StoreRestore {
+            store,
+            partition,
+            reader: None,
+            position,
+            begin: position,
+            end,
+            records: 0,
+            reserve_at: RESERVE_AT,
+            is_stalled: false,
+        }
+    }
+
+    fn remaining(&self) -> u64 {
         self.end.saturating_sub(self.position).max(0) as u64
+    }
+
+    fn open(&mut self, broker: &dyn Broker, waker: &Waker) -> Result<(), BrokerError> {
+        let from = if self.position == 0 { Position::Beginning } else { Position::Offset(self.position) };
+        let assignment = Assignment { partition: self.partition.clone(), from, waker: waker.clone() };
+        self.reader = Some(broker.reader(assignment)?);
+        Ok(())
+    }
+
+    /// Makes room for the rows to come, so that a store does not grow in many small steps. How many they are is estimated, as
+    /// compaction leaves gaps; so it is never more than three times what came, and memory that is not used is not touched.
+    fn reserve(&mut self, store: &dyn StateStore) {
+        if self.records < self.reserve_at {
+            return;
+        }
+        self.reserve_at = self.records.saturating_mul(RESERVE_AGAIN);
+        let passed = self.position.saturating_sub(self.begin).max(1) as f64;
+        let to_come = self.records as f64 / passed * self.remaining() as f64;
+        store.reserve((to_come as usize).min(self.records * (RESERVE_AGAIN - 1)));
     }
 }
 
@@ -32,20 +78,58 @@ impl Task {
         std::mem::take(&mut self.unread)
     }
 
-    /// Reads a batch of each changelog that is not complete; returns how many records.
-    pub(crate) fn restore(&mut self) -> Result<u64, TaskError> {
+    /// Opens readers of changelogs that have none yet, as many as there is `room` for.
+    pub(crate) fn open_readers(
+        &mut self,
+        broker: &dyn Broker,
+        waker: &Waker,
+        room: &mut usize,
+    ) -> Result<(), BrokerError> {
+        for restore in self.restoring.iter_mut().filter(|restore| restore.reader.is_none()) {
+            if *room == 0 {
+                break;
+            }
+            restore.open(broker, waker)?;
+            *room -= 1;
+        }
+        Ok(())
+    }
+
+    /// How many changelogs are being read.
+    pub(crate) fn open_changelogs(&self) -> usize {
+        self.restoring.iter().filter(|restore| restore.reader.is_some()).count()
+    }
+
+    /// How many offsets of changelogs are still to be read.
+    pub(crate) fn to_restore(&self) -> u64 {
+        self.restoring.iter().map(StoreRestore::remaining).sum()
+    }
+
+    /// The changelogs of which all is read that can be, short of the end that they had. Either a transaction is open, or the
+    /// end is gone.
+    pub(crate) fn stalled(&self) -> impl Iterator<Item = (&TopicPartition, i64)> {
+        self.restoring.iter().filter(|restore| restore.is_stalled).map(|restore| (&restore.partition, restore.end))
+    }
+
+    /// Reads up to `records_max` records of each changelog that has a reader; returns how many records.
+    pub(crate) fn restore(&mut self, records_max: usize) -> Result<u64, TaskError> {
         let mut records = 0;
         let leaves_out = self.errors.policies.read != ErrorPolicy::Fail || self.graph.on_error.is_some();
         for restore in &mut self.restoring {
             let store = &self.graph.stores[restore.store];
-            let Some(changelog) = &store.changelog else {
+            let (Some(changelog), Some(reader)) = (&store.changelog, &mut restore.reader) else {
                 continue;
             };
             let (mut failure, mut unread) = (None, 0);
             let (position, end) = (&mut restore.position, restore.end);
-            restore.reader.read(BATCH_RECORDS, &mut |fetched| {
+            let (taken, is_stalled) = (&mut restore.records, &mut restore.is_stalled);
+            let before = *taken;
+            reader.read(records_max, &mut |fetched| {
                 match fetched {
-                    Fetched::End(offset) => *position = offset.max(*position),
+                    Fetched::End(offset) => {
+                        *position = offset.max(*position);
+                        *is_stalled = *position < end;
+                    }
                     // Of a source topic: not processed yet, and so not in the store.
                     Fetched::Record(record) if record.offset >= end => {
                         *position = end;
@@ -68,7 +152,8 @@ impl Task {
                             }
                         }
                         *position = record.offset + 1;
-                        records += 1;
+                        *taken += 1;
+                        *is_stalled = false;
                     }
                 }
                 ControlFlow::Continue(())
@@ -85,6 +170,8 @@ impl Task {
                 );
                 return Err(BrokerError::new(ErrorKind::Fatal, message).into());
             }
+            records += (restore.records - before) as u64;
+            restore.reserve(&*store.store);
         }
         self.restored += records;
         self.restoring.retain(|restore| restore.position < restore.end);

@@ -11,7 +11,6 @@ use crate::task::{Task, TaskError};
 pub(super) struct Committing {
     committed_at: Timestamp,
     purged_at: Timestamp,
-    restore_logged_at: Timestamp,
     /// Since when the commit that is due waits for asynchronous calls.
     draining_since: Option<Timestamp>,
     /// Whether the next commit comes as soon as there is something to commit.
@@ -22,7 +21,6 @@ pub(super) struct Committing {
 
 /// Positions alone, moved past markers at the end, are committed this many intervals after the last commit.
 const POSITIONS_INTERVALS: i64 = 5;
-const RESTORE_LOG_MS: i64 = 5_000;
 /// While a commit waits for asynchronous calls, ever fewer are under way. So that this is a small part of the time, also where
 /// calls take longer than the interval, the next commit comes after so many times what this one waited, up to a limit.
 const DRAINS: i64 = 4;
@@ -35,7 +33,7 @@ impl Committing {
     }
 
     pub(super) fn started(&mut self, now: Timestamp) {
-        *self = Committing { committed_at: now, purged_at: now, restore_logged_at: now, ..Committing::default() };
+        *self = Committing { committed_at: now, purged_at: now, ..Committing::default() };
     }
 
     /// The next commit is not to wait for its time.
@@ -69,14 +67,6 @@ impl Committing {
             Some(true) => now >= self.due_at(options),
             Some(false) => now >= self.committed_at + POSITIONS_INTERVALS * options.commit_interval_ms,
             None => false,
-        }
-    }
-
-    pub(super) fn log_restore(&mut self, task: &Task, now: Timestamp) {
-        if now - self.restore_logged_at >= RESTORE_LOG_MS {
-            self.restore_logged_at = now;
-            let (records, offsets) = task.restore_progress();
-            tracing::info!(task = %task.id, records, offsets, "restoring");
         }
     }
 }

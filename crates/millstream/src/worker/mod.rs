@@ -15,6 +15,7 @@
 //! drops its tasks and asks for a new producer (`Reset`); the instance opens the tasks anew if they are still its own.
 
 mod at;
+mod backoff;
 mod close;
 mod commit;
 mod drain;
@@ -28,7 +29,9 @@ mod moment;
 mod open;
 mod options;
 mod prepare;
+mod rate;
 mod rebalance;
+mod restore;
 mod status;
 mod step;
 mod transfer;

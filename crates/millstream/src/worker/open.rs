@@ -4,7 +4,7 @@ use super::close::returned;
 use super::message::Report;
 use super::step::RETRY_MS;
 use super::{Options, Worker};
-use crate::broker::{Assignment, BrokerError, ErrorKind, Position, TopicPartition};
+use crate::broker::{BrokerError, ErrorKind, TopicPartition};
 use crate::record::Timestamp;
 use crate::task::{ErrorHandling, OpenInput, StoreRestore, Task, TaskError, TaskId};
 use crate::topology::TaskGraph;
@@ -114,10 +114,7 @@ impl Worker {
         let stores = graph.stores.iter().enumerate().filter(|(_, store)| store.changelog.is_some());
         for (((store, _), partition), (position, end)) in stores.zip(changelogs).zip(positions.into_iter().zip(ends)) {
             if position < end {
-                let from = if position == 0 { Position::Beginning } else { Position::Offset(position) };
-                let assignment = Assignment { partition, from, waker: self.waker.clone() };
-                let reader = self.broker.reader(assignment)?;
-                restoring.push(StoreRestore { store, reader, position, end });
+                restoring.push(StoreRestore::new(store, partition, position, end));
             }
         }
         Ok((graph, restoring))

@@ -46,13 +46,24 @@ pub struct TaskStatus {
 pub enum TaskState {
     /// Its stores are being completed from their changelogs.
     Restoring {
-        /// Records read so far.
+        /// How many offsets of the changelogs are done; those that hold no record count too.
         restored: u64,
-        /// About how many there are; offsets that hold no record count too.
+        /// How many there were to read when the task was opened.
         total: u64,
+        /// Records a second of late; 0 where that is not known yet.
+        records_per_second: u64,
+        /// About how long it takes from now on, in s; `None` where that is not known yet.
+        seconds_left: Option<u64>,
     },
     /// It processes records.
     Running,
+}
+
+impl TaskState {
+    /// Nothing is known of its changelogs yet.
+    pub(crate) fn opening() -> Self {
+        TaskState::Restoring { restored: 0, total: 0, records_per_second: 0, seconds_left: None }
+    }
 }
 
 impl WorkerStatus {

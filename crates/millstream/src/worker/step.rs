@@ -8,6 +8,7 @@ use super::failing::Failing;
 use super::globals::Globals;
 use super::message::{Command, Report};
 use super::open::{Opening, Parked};
+use super::restore::Restoring;
 use super::{Application, Options, TaskState, TaskStatus, WorkerStatus};
 use crate::broker::{Broker, ErrorKind, Waker};
 use crate::executor::{Calling, Executor};
@@ -54,6 +55,7 @@ pub struct Worker {
     pub(super) globals: Globals,
     pub(super) committing: Committing,
     pub(super) failing: Failing,
+    pub(super) restoring: Restoring,
     /// What is to be let go of, while calls are waited for.
     pub(super) leaving: Option<Leaving>,
     /// After an error that may pass: nothing is tried before then.
@@ -97,6 +99,7 @@ impl From<WorkerSeed> for Worker {
             globals: Globals::default(),
             committing: Committing::default(),
             failing: Failing::default(),
+            restoring: Restoring::default(),
             leaving: None,
             resume_at: Timestamp::MIN,
             ended: false,
@@ -170,29 +173,6 @@ impl Worker {
             }
         }
         self.status.is_idle.store(!busy && self.is_at_end(), Ordering::Relaxed);
-        Ok(busy)
-    }
-
-    fn restore(&mut self, now: Timestamp) -> Result<bool, TaskError> {
-        let mut busy = false;
-        for task in self.tasks.iter_mut().filter(|task| !task.is_running()) {
-            let records = task.restore()?;
-            for (store, count) in task.take_unread() {
-                Worker::count_unread(&self.status, &store, count);
-            }
-            WorkerStatus::add(&self.status.restored, records);
-            busy |= records > 0;
-            if task.is_running() {
-                let (restored, _) = task.restore_progress();
-                tracing::info!(task = %task.id, records = restored, "task restored");
-                busy = true;
-            } else {
-                self.committing.log_restore(task, now);
-            }
-        }
-        if busy {
-            self.publish_tasks();
-        }
         Ok(busy)
     }
 
@@ -296,15 +276,11 @@ impl Worker {
     }
 
     pub(super) fn publish_tasks(&self) {
-        let opening = self
-            .opening
-            .iter()
-            .map(|opening| TaskStatus { id: opening.task, state: TaskState::Restoring { restored: 0, total: 0 } });
+        let opening = self.opening.iter().map(|opening| TaskStatus { id: opening.task, state: TaskState::opening() });
         let tasks = self.tasks.iter().map(|task| {
-            let (restored, total) = task.restore_progress();
             let globals = &self.application.topology.sub_topologies[task.id.sub_topology].globals;
             let is_running = self.globals.let_run(task, globals);
-            let state = if is_running { TaskState::Running } else { TaskState::Restoring { restored, total } };
+            let state = if is_running { TaskState::Running } else { self.restoring.state(task) };
             TaskStatus { id: task.id, state }
         });
         self.status.set_tasks(opening.chain(tasks).collect());
