@@ -76,7 +76,7 @@ mod tests {
     use crate::stop::Stop;
 
     fn settings(port: u16) -> HttpSettings {
-        HttpSettings { enabled: true, host: "127.0.0.1".to_owned(), port }
+        HttpSettings { enabled: true, host: "127.0.0.1".to_owned(), port, advertised: None }
     }
 
     fn get(port: u16, path: &str) -> String {

@@ -1,7 +1,6 @@
-use std::ops::ControlFlow;
-
+use super::changelog::read_changelog;
 use super::{Task, TaskError};
-use crate::broker::{BrokerError, ErrorKind, Fetched, PartitionReader};
+use crate::broker::PartitionReader;
 
 /// A store that is being completed from its changelog.
 pub(crate) struct StoreRestore {
@@ -30,39 +29,8 @@ impl Task {
         let mut records = 0;
         for restore in &mut self.restoring {
             let store = &self.graph.stores[restore.store];
-            let Some(changelog) = &store.changelog else {
-                continue;
-            };
-            let mut failure = None;
-            let (position, end) = (&mut restore.position, restore.end);
-            restore.reader.read(BATCH_RECORDS, &mut |fetched| {
-                match fetched {
-                    Fetched::End(offset) => *position = offset.max(*position),
-                    // Of a source topic: not processed yet, and so not in the store.
-                    Fetched::Record(record) if record.offset >= end => {
-                        *position = end;
-                        return ControlFlow::Break(());
-                    }
-                    Fetched::Record(record) => {
-                        if let Err(error) = changelog.versions.restore(&*store.store, &record) {
-                            failure = Some((record.offset, error));
-                            return ControlFlow::Break(());
-                        }
-                        *position = record.offset + 1;
-                        records += 1;
-                    }
-                }
-                ControlFlow::Continue(())
-            })?;
-            if let Some((offset, error)) = failure {
-                let (changelog, partition) = (&changelog.name, self.id.partition);
-                let message = format!(
-                    "task {}: store {} cannot read its changelog, topic {changelog}, partition {partition}, \
-                     offset {offset}: {error}",
-                    self.id, store.name
-                );
-                return Err(BrokerError::new(ErrorKind::Fatal, message).into());
-            }
+            let StoreRestore { reader, position, end, .. } = restore;
+            records += read_changelog(self.id, store, &mut **reader, position, *end, BATCH_RECORDS)?.records;
         }
         self.restored += records;
         self.restoring.retain(|restore| restore.position < restore.end);

@@ -16,10 +16,12 @@
 
 mod close;
 mod commit;
+mod copies;
 mod drain;
 mod drained;
 mod globals;
 mod instance;
+mod instances;
 mod message;
 mod moment;
 mod open;
@@ -30,6 +32,7 @@ mod status;
 mod step;
 
 pub use instance::{Instance, Phase};
+pub use instances::{AnnouncedPhase, AnnouncedTask, Announcement, KnownInstance, KnownInstances};
 pub use options::{Guarantee, Moment, OffsetReset, Options};
 pub use prepare::{Application, StartError};
 pub use status::{TaskState, TaskStatus, WorkerStatus};

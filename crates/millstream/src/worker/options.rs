@@ -34,6 +34,19 @@ pub struct Options {
     pub repartition_purge_interval_ms: i64,
     /// How long, in ms, the state of a task that was given away is kept, in case that the task comes back.
     pub parked_ms: i64,
+    /// How many other instances keep a copy of each task's state, which is read on all the time.
+    pub standby_replicas: usize,
+    /// Where this process runs: instances of one rack fail together, so copies of a task's state go to another one.
+    pub rack: Option<String>,
+    /// `http://host:port` where other instances reach this one, if they can.
+    pub address: Option<String>,
+    /// How long, in ms, an instance that starts restores what it will be given before it joins the group, if others run. 0: not
+    /// at all.
+    pub warmup_timeout_ms: i64,
+    /// About how many records of a task's changelogs may be missing when the instance joins.
+    pub acceptable_recovery_lag: u64,
+    /// Whether the group knows this process by its instance id (`group.instance.id`): a restart moves nothing then.
+    pub static_membership: bool,
 }
 
 impl Options {
@@ -55,6 +68,12 @@ impl Options {
             replication_factor: None,
             repartition_purge_interval_ms: 30_000,
             parked_ms: 600_000,
+            standby_replicas: 0,
+            rack: None,
+            address: None,
+            warmup_timeout_ms: 300_000,
+            acceptable_recovery_lag: 10_000,
+            static_membership: false,
         }
     }
 }
