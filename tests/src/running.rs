@@ -38,8 +38,17 @@ impl Running {
         Ok(Running { stop, thread, status })
     }
 
-    /// The tasks that it has.
+    /// The tasks that it has, without standbys.
     pub fn tasks(&self) -> Vec<TaskStatus> {
+        self.all_tasks().into_iter().filter(|task| !is_standby(task)).collect()
+    }
+
+    /// The standbys that it keeps.
+    pub fn standbys(&self) -> Vec<TaskStatus> {
+        self.all_tasks().into_iter().filter(is_standby).collect()
+    }
+
+    fn all_tasks(&self) -> Vec<TaskStatus> {
         self.status.lock().unwrap().iter().flat_map(|worker| worker.tasks()).collect()
     }
 
@@ -81,6 +90,10 @@ impl Running {
             Err(_) => bail!("the instance panicked"),
         }
     }
+}
+
+fn is_standby(task: &TaskStatus) -> bool {
+    matches!(task.state, TaskState::Standby { .. })
 }
 
 /// Waits until something holds.

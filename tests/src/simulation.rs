@@ -68,11 +68,13 @@ impl Simulation {
     }
 
     fn start(&mut self, index: usize) -> Result<()> {
+        let member_name = format!("instance-{index}-");
+        let client = self.cluster.client(ClientSettings { member_name, ..settings(&self.group) });
         let broker = match self.fault {
-            Fault::None => self.client(),
-            Fault::Aborts => Arc::new(AbortedEvery(self.client(), 3)),
+            Fault::None => client,
+            Fault::Aborts => Arc::new(AbortedEvery(client, 3)),
             Fault::OffsetsOutside => {
-                Arc::new(OffsetsOutside { broker: self.client(), pause: Duration::ZERO, fenced_every: Some(7) })
+                Arc::new(OffsetsOutside { broker: client, pause: Duration::ZERO, fenced_every: Some(7) })
             }
         };
         let wakers: Vec<Waker> = (0..WORKERS).map(|_| Arc::new(|| ()) as Waker).collect();

@@ -24,8 +24,9 @@ use crate::rights::Needed;
 use crate::settings::{GroupProtocol, KafkaSettings};
 use crate::start;
 
-/// How long a question for committed positions may take, pending transactions included.
-const COMMITTED_LIMIT: Duration = Duration::from_secs(5);
+/// How long a question for committed positions may take, pending transactions included. Who asks may then do something about
+/// these, and asks again.
+const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long leaving the group may take; after that it goes on by itself.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);

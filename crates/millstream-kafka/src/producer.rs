@@ -318,6 +318,12 @@ impl Producer for KafkaProducer {
         Ok(())
     }
 
+    fn flush(&mut self, limit: Duration) -> Result<bool, BrokerError> {
+        let is_done = self.native.flush(limit);
+        self.deliveries().check()?;
+        Ok(is_done)
+    }
+
     fn abort(&mut self) -> Result<(), BrokerError> {
         if self.in_transaction {
             self.until_settled("abort_transaction", NativeProducer::abort_transaction)?;

@@ -39,6 +39,12 @@ pub struct KafkaSettings {
     pub bootstrap_servers: String,
     /// The consumer group; also its readers outside of the group name themselves by it.
     pub group_id: String,
+    /// What the group's assignor sorts its members by: the member's `client.id`, with which brokers begin the ids of members
+    /// under the classic protocol, and its `group.instance.id` if it is static. `None`: the group's name, so in no order.
+    pub member_name: Option<String>,
+    /// Whether the group knows its member by that name, also after a restart (`group.instance.id`). Such a member does not
+    /// say that it leaves: a restart within the session's timeout moves nothing.
+    pub static_membership: bool,
     /// How the group shares out its partitions.
     pub group_protocol: GroupProtocol,
     /// What to do when a position to read from is gone.
@@ -63,6 +69,8 @@ impl KafkaSettings {
         KafkaSettings {
             bootstrap_servers: bootstrap_servers.into(),
             group_id: group_id.into(),
+            member_name: None,
+            static_membership: false,
             group_protocol: GroupProtocol::Classic,
             offset_reset: OffsetReset::Earliest,
             oauthbearer_token_file: None,
@@ -88,6 +96,7 @@ const REFUSED: &[(&str, &str)] = &[
     ("isolation.level", "it is always `read_committed`: else results of aborted transactions would be read"),
     ("enable.partition.eof", "it is always true: the end of a partition ends a restore"),
     ("enable.idempotence", "it is always true: else retries could double or reorder records"),
+    ("group.instance.id", "it has a setting of its own, static_membership"),
     ("transactional.id", "each producer is given its own"),
     ("delivery.report.only.error", "it is always true: nothing waits for the delivery of a single record"),
 ];
@@ -104,6 +113,10 @@ type Properties = BTreeMap<String, String>;
 impl KafkaSettings {
     /// Refuses what must not be set, and names and values that librdkafka does not know.
     pub(crate) fn check(&self) -> Result<(), BrokerError> {
+        if self.static_membership && self.member_name.is_none() {
+            let message = "static_membership: a member that the group is to know by its name has none; set member_name";
+            return Err(BrokerError::new(ErrorKind::Fatal, message));
+        }
         for (setting, properties) in [
             ("properties", &self.properties),
             ("consumer_properties", &self.consumer_properties),
@@ -205,7 +218,20 @@ impl KafkaSettings {
             GroupProtocol::Classic => config.set("partition.assignment.strategy", "range"),
             GroupProtocol::Consumer => config.set("group.protocol", "consumer").set("group.remote.assignor", "range"),
         };
-        with(config, &self.consumer_properties)
+        if self.group_protocol == GroupProtocol::Classic {
+            // With each heartbeat a member hears whether tasks are to move: 3 s by default, for which those that move, and then
+            // all, would stand still. One costs the broker little.
+            config.set("heartbeat.interval.ms", "200");
+        }
+        let mut config = with(config, &self.consumer_properties);
+        if let Some(name) = &self.member_name {
+            // After the properties: who sorts members by their names must know them.
+            config.set("client.id", name);
+            if self.static_membership {
+                config.set("group.instance.id", name);
+            }
+        }
+        config
     }
 
     /// The consumer that reads partitions outside of the group. It never subscribes and never commits; librdkafka wants
@@ -329,6 +355,22 @@ mod tests {
         settings.check().unwrap();
         settings.group_protocol = GroupProtocol::Consumer;
         assert!(settings.check().unwrap_err().message.contains("session.timeout.ms"));
+    }
+
+    #[test]
+    fn members_are_sorted_by_their_names() {
+        let mut settings = KafkaSettings::new("localhost:9092", "app");
+        settings.properties.insert("client.id".into(), "mine".into());
+        assert_eq!(settings.member().get("client.id"), Some("mine"));
+        settings.member_name = Some("pod-3".into());
+        let member = settings.member();
+        assert_eq!((member.get("client.id"), member.get("group.instance.id")), (Some("pod-3"), None));
+        assert_eq!(settings.restore().get("client.id"), Some("mine"));
+        settings.static_membership = true;
+        assert_eq!(settings.member().get("group.instance.id"), Some("pod-3"));
+        settings.check().unwrap();
+        settings.member_name = None;
+        assert!(settings.check().unwrap_err().message.contains("member_name"));
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct MemoryBroker {
 pub struct ClientSettings {
     /// The consumer group that it joins.
     pub group_id: String,
+    /// What the group sorts its members by, those of one name by their joining.
+    pub member_name: String,
     /// After how long without a poll a member is thrown out of its group, in ms.
     pub session_timeout_ms: i64,
     /// After how long an open transaction is aborted, and its producer fenced, in ms.
@@ -28,9 +30,14 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
-    /// Kafka's defaults: 45 s for a session, 60 s for a transaction.
+    /// Kafka's defaults: 45 s for a session, 60 s for a transaction. Members have no name.
     pub fn new(group_id: impl Into<String>) -> Self {
-        ClientSettings { group_id: group_id.into(), session_timeout_ms: 45_000, transaction_timeout_ms: 60_000 }
+        ClientSettings {
+            group_id: group_id.into(),
+            member_name: String::new(),
+            session_timeout_ms: 45_000,
+            transaction_timeout_ms: 60_000,
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl MemoryMember {
         self.id = self.cluster.change_group(|cluster| {
             let (id, now) = (cluster.next_id(), cluster.now);
             let (group, of) = cluster.group_and_topics(&settings.group_id);
-            group.join(id, topics, settings.session_timeout_ms, now, of);
+            group.join((id, &settings.member_name), topics, settings.session_timeout_ms, now, of);
             id
         });
     }

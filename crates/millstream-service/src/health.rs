@@ -54,7 +54,7 @@ impl Health {
         if stuck.is_empty() { Ok(format!("{}\n", self.phase())) } else { Err(stuck.concat()) }
     }
 
-    /// Whether every assigned task is restored, with all tasks as JSON.
+    /// Whether every assigned task is restored, with all tasks as JSON; standbys are not waited for.
     pub(crate) fn ready(&self) -> Result<String, String> {
         let workers = self.workers().iter().enumerate();
         let tasks = workers.flat_map(|(index, worker)| worker.tasks().into_iter().map(move |task| (index, task)));
@@ -63,12 +63,16 @@ impl Health {
 }
 
 fn readiness(phase: &str, tasks: &[(usize, TaskStatus)]) -> Result<String, String> {
-    let is_ready = phase == "running" && tasks.iter().all(|(_, task)| task.state == TaskState::Running);
+    let is_ready =
+        phase == "running" && !tasks.iter().any(|(_, task)| matches!(task.state, TaskState::Restoring { .. }));
     let restore = restore_json(&Restore::of(tasks.iter().map(|(_, task)| task)));
     let tasks: Vec<_> = tasks
         .iter()
         .map(|(worker, task)| match task.state {
             TaskState::Running => json!({ "task": task.id.to_string(), "worker": worker, "state": "running" }),
+            TaskState::Standby { lag } => {
+                json!({ "task": task.id.to_string(), "worker": worker, "state": "standby", "lag": lag })
+            }
             TaskState::Restoring { restored, total, records_per_second, seconds_left } => json!({
                 "task": task.id.to_string(), "worker": worker, "state": "restoring", "restored": restored, "total": total,
                 "records_per_second": records_per_second, "seconds_left": seconds_left,
@@ -113,6 +117,13 @@ mod tests {
         );
         let restoring = TaskState::Restoring { restored: 5, total: 9, records_per_second: 2, seconds_left: Some(3) };
         let one_is_not = [(0, task(0, TaskState::Running)), (1, task(1, restoring))];
+        let with_standby = [(0, task(0, TaskState::Running)), (1, task(1, TaskState::Standby { lag: 7 }))];
+        assert_eq!(
+            readiness("running", &with_standby).unwrap(),
+            "{\"phase\":\"running\",\"ready\":true,\"tasks\":[\
+             {\"state\":\"running\",\"task\":\"0_3\",\"worker\":0},\
+             {\"lag\":7,\"state\":\"standby\",\"task\":\"1_3\",\"worker\":1}]}\n"
+        );
         assert_eq!(
             readiness("running", &one_is_not).unwrap_err(),
             "{\"phase\":\"running\",\"ready\":false,\

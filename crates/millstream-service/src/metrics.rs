@@ -75,27 +75,44 @@ struct Sample {
 }
 
 /// The counters in the order of [`Sample::counts`].
-const COUNTERS: [(&str, &str); 5] = [
+const COUNTERS: [(&str, &str); 6] = [
     ("millstream_records_consumed_total", "Records processed."),
     ("millstream_records_produced_total", "Records sent, those to changelogs included."),
     ("millstream_records_restored_total", "Records read from changelogs."),
+    ("millstream_records_standby_total", "Records of changelogs read for standbys."),
     ("millstream_commits_total", "Commits that went through."),
     ("millstream_aborts_total", "Times that tasks went back to their last commit."),
 ];
 
 impl Sample {
     fn of(worker: &WorkerStatus) -> Self {
-        let WorkerStatus { consumed, produced, restored, commits, aborts, moved_at, .. } = worker;
+        let WorkerStatus { consumed, produced, restored, standby_records, commits, aborts, moved_at, .. } = worker;
         Sample {
-            counts: [consumed, produced, restored, commits, aborts].map(|count| count.load(Ordering::Relaxed)),
+            counts: [consumed, produced, restored, standby_records, commits, aborts]
+                .map(|count| count.load(Ordering::Relaxed)),
             late: worker.late(),
             moved_at: moved_at.load(Ordering::Relaxed),
             tasks: worker.tasks(),
         }
     }
 
-    fn tasks_in(&self, is_running: bool) -> usize {
-        self.tasks.iter().filter(|task| (task.state == TaskState::Running) == is_running).count()
+    /// How many tasks are restored, run, and are standbys.
+    fn tasks_by_state(&self) -> [(&'static str, usize); 3] {
+        let count = |is: fn(&TaskState) -> bool| self.tasks.iter().filter(|task| is(&task.state)).count();
+        [
+            ("restoring", count(|state| matches!(state, TaskState::Restoring { .. }))),
+            ("running", count(|state| *state == TaskState::Running)),
+            ("standby", count(|state| matches!(state, TaskState::Standby { .. }))),
+        ]
+    }
+
+    /// About how many records standbys miss.
+    fn standby_lag(&self) -> u64 {
+        let lag = |task: &TaskStatus| match task.state {
+            TaskState::Standby { lag } => lag,
+            _ => 0,
+        };
+        self.tasks.iter().map(lag).sum()
     }
 
     fn restore(&self) -> Restore {
@@ -131,9 +148,9 @@ fn of_workers(samples: &[Sample]) -> Vec<MetricFamily> {
         families.push(family("millstream_records_late_total", help, MetricType::COUNTER, late));
     }
     let tasks = workers().flat_map(|(labels, sample)| {
-        [("restoring", false), ("running", true)].map(|(state, is_running)| {
+        sample.tasks_by_state().map(|(state, count)| {
             let labels = labels.iter().cloned().chain([pair("state", state.to_owned())]).collect();
-            gauge(sample.tasks_in(is_running) as f64, labels)
+            gauge(count as f64, labels)
         })
     });
     families.push(family("millstream_tasks", "Tasks by what they do.", MetricType::GAUGE, tasks.collect()));
@@ -157,6 +174,13 @@ fn of_workers(samples: &[Sample]) -> Vec<MetricFamily> {
         "About how long it takes until all tasks run, in seconds; +Inf while that is not known.",
         MetricType::GAUGE,
         left.collect(),
+    ));
+    let lag = workers().map(|(labels, sample)| gauge(sample.standby_lag() as f64, labels));
+    families.push(family(
+        "millstream_standby_lag_records",
+        "About how many records of changelogs standbys miss.",
+        MetricType::GAUGE,
+        lag.collect(),
     ));
     let moved = workers().map(|(labels, sample)| gauge(sample.moved_at as f64 / 1000.0, labels));
     families.push(family(
@@ -241,9 +265,11 @@ mod tests {
             "# TYPE millstream_tasks gauge",
             "millstream_tasks{worker=\"1\",state=\"restoring\"} 0",
             "millstream_tasks{worker=\"1\",state=\"running\"} 0",
+            "millstream_tasks{worker=\"1\",state=\"standby\"} 0",
             "millstream_restore_remaining_records{worker=\"1\"} 0",
             "millstream_restore_records_per_second{worker=\"1\"} 0",
             "millstream_restore_seconds_left{worker=\"1\"} 0",
+            "millstream_standby_lag_records{worker=\"1\"} 0",
             "millstream_worker_moved_timestamp_seconds{worker=\"1\"} 1700000000.5",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
@@ -259,8 +285,15 @@ mod tests {
             counts: [0; COUNTERS.len()],
             late: BTreeMap::new(),
             moved_at: 0,
-            tasks: vec![task(0, TaskState::Running), task(1, restoring(30, 100)), task(2, restoring(7, 5))],
+            tasks: vec![
+                task(0, TaskState::Running),
+                task(1, restoring(30, 100)),
+                // A changelog has more records than there were when the restore began.
+                task(2, restoring(7, 5)),
+                task(3, TaskState::Standby { lag: 12 }),
+            ],
         };
-        assert_eq!((sample.tasks_in(true), sample.tasks_in(false), sample.restore().remaining()), (1, 2, 70));
+        assert_eq!(sample.tasks_by_state(), [("restoring", 2), ("running", 1), ("standby", 1)]);
+        assert_eq!((sample.restore().remaining(), sample.standby_lag()), (70, 12));
     }
 }

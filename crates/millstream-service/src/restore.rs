@@ -14,7 +14,7 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) fn of<'a>(tasks: impl Iterator<Item = &'a TaskStatus>) -> Self {
         tasks.fold(Restore::default(), |all, task| match task.state {
-            TaskState::Running => all,
+            TaskState::Running | TaskState::Standby { .. } => all,
             TaskState::Restoring { restored, total, records_per_second, .. } => Restore {
                 tasks: all.tasks + 1,
                 restored: all.restored + restored.min(total),

@@ -12,6 +12,9 @@ use crate::executor::CallRuntime;
 /// How long the group is polled before the loop looks around.
 const GROUP_POLL: Duration = Duration::from_millis(50);
 
+/// How long is waited between two looks at how far warming up has come.
+const WARMING_PAUSE: Duration = Duration::from_millis(10);
+
 /// How long the end of a run may take.
 #[derive(Clone, Debug)]
 pub struct RunOptions {
@@ -70,7 +73,13 @@ pub fn run(
         .collect::<Result<_, _>>()?;
 
     let mut stopping_since = None;
-    while instance.step(GROUP_POLL) != Phase::Stopped {
+    loop {
+        match instance.step(GROUP_POLL) {
+            Phase::Stopped => break,
+            // There is no group to be polled yet.
+            Phase::Warming => std::thread::sleep(WARMING_PAUSE),
+            Phase::Running | Phase::Stopping => {}
+        }
         if stop.load(Ordering::Relaxed) || (is_bounded && drained(&mut instance, &*broker)) {
             instance.stop();
         }

@@ -29,6 +29,8 @@ pub(crate) struct Group {
 }
 
 struct Member {
+    /// What members are sorted by.
+    name: String,
     topics: Vec<Arc<str>>,
     phase: Phase,
     partitions: Vec<TopicPartition>,
@@ -60,15 +62,15 @@ pub(crate) enum Turn {
 impl Group {
     pub(crate) fn join(
         &mut self,
-        id: MemberId,
+        (id, name): (MemberId, &str),
         topics: &[Arc<str>],
         session_timeout_ms: i64,
         now: Timestamp,
         of: &Topics,
     ) {
         let topics = topics.to_vec();
-        let phase = Phase::Joining;
-        self.members.insert(id, Member { topics, phase, partitions: Vec::new(), polled_at: now, session_timeout_ms });
+        let (name, phase, partitions) = (name.to_owned(), Phase::Joining, Vec::new());
+        self.members.insert(id, Member { name, topics, phase, partitions, polled_at: now, session_timeout_ms });
         self.rebalance(of);
     }
 
@@ -211,6 +213,8 @@ impl Group {
         for topic in topics {
             let subscribed = self.members.values_mut().filter(|member| member.topics.contains(&topic));
             let mut subscribed: Vec<&mut Member> = subscribed.collect();
+            // A stable sort: who has no name comes in the order of joining.
+            subscribed.sort_by(|a, b| a.name.cmp(&b.name));
             let (partitions, members) = (of.partitions(&topic), subscribed.len() as i32);
             let mut next = 0;
             for (index, member) in subscribed.iter_mut().enumerate() {

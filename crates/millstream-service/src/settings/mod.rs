@@ -46,6 +46,10 @@ pub(crate) struct Settings {
     pub(crate) replication_factor: Option<i32>,
     pub(crate) repartition_purge_interval_ms: i64,
     pub(crate) parked_ms: i64,
+    pub(crate) standby_replicas: usize,
+    pub(crate) rack: Option<String>,
+    pub(crate) warmup_timeout_ms: i64,
+    pub(crate) acceptable_recovery_lag: u64,
     pub(crate) broker_wait_ms: u64,
     pub(crate) shutdown_timeout_ms: u64,
     pub(crate) http: HttpSettings,
@@ -62,6 +66,7 @@ pub(crate) struct HttpSettings {
     pub(crate) enabled: bool,
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) advertised: Option<String>,
     pub(crate) token: Option<String>,
     pub(crate) tls: HttpTls,
 }
@@ -111,6 +116,7 @@ pub(crate) struct KafkaClients {
     #[serde(with = "GroupProtocolWords")]
     pub(crate) group_protocol: GroupProtocol,
     pub(crate) oauthbearer: OauthBearer,
+    pub(crate) static_membership: bool,
     #[serde(default)]
     pub(crate) properties: BTreeMap<String, String>,
     #[serde(default)]
@@ -168,6 +174,10 @@ impl Settings {
             replication_factor: options.replication_factor,
             repartition_purge_interval_ms: options.repartition_purge_interval_ms,
             parked_ms: options.parked_ms,
+            standby_replicas: options.standby_replicas,
+            rack: options.rack,
+            warmup_timeout_ms: options.warmup_timeout_ms,
+            acceptable_recovery_lag: options.acceptable_recovery_lag,
             broker_wait_ms: 60_000,
             // Beside it, what a process does before and after must fit into 5 s.
             shutdown_timeout_ms: 4_500,
@@ -175,6 +185,7 @@ impl Settings {
                 enabled: true,
                 host: "127.0.0.1".to_owned(),
                 port: 8080,
+                advertised: None,
                 token: None,
                 tls: HttpTls::default(),
             },
@@ -182,6 +193,7 @@ impl Settings {
             kafka: KafkaClients {
                 group_protocol: GroupProtocol::Classic,
                 oauthbearer: OauthBearer::default(),
+                static_membership: options.static_membership,
                 properties: BTreeMap::new(),
                 consumer: BTreeMap::new(),
                 producer: BTreeMap::new(),
@@ -209,12 +221,20 @@ impl Settings {
             replication_factor: self.replication_factor,
             repartition_purge_interval_ms: self.repartition_purge_interval_ms,
             parked_ms: self.parked_ms,
+            standby_replicas: self.standby_replicas,
+            rack: self.rack.clone(),
+            address: self.http.address(),
+            warmup_timeout_ms: self.warmup_timeout_ms,
+            acceptable_recovery_lag: self.acceptable_recovery_lag,
+            static_membership: self.kafka.static_membership,
         }
     }
 
     /// How the cluster at `bootstrap_servers` is to be reached.
     pub(crate) fn kafka(&self, bootstrap_servers: &str) -> KafkaSettings {
         KafkaSettings {
+            member_name: Some(self.instance_id.clone()),
+            static_membership: self.kafka.static_membership,
             group_protocol: self.kafka.group_protocol,
             offset_reset: match self.offset_reset {
                 OffsetReset::Earliest => millstream_kafka::OffsetReset::Earliest,
@@ -228,6 +248,14 @@ impl Settings {
             restore_properties: self.kafka.restore.clone(),
             ..KafkaSettings::new(bootstrap_servers, &self.application_id)
         }
+    }
+}
+
+impl HttpSettings {
+    /// Where other instances reach this one.
+    fn address(&self) -> Option<String> {
+        let advertised = self.advertised.as_ref().filter(|_| self.enabled)?;
+        Some(if advertised.contains("://") { advertised.clone() } else { format!("http://{advertised}") })
     }
 }
 

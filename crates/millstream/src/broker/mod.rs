@@ -223,6 +223,12 @@ pub trait Producer: Send {
     /// [`Producer::abort`]; after [`ErrorKind::Fenced`] throw the producer away.
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), BrokerError>;
 
+    /// Waits, for up to `limit`, until nothing that was sent is under way; returns whether that is so. What is sent goes out
+    /// without this, too. One whose records are there when `send` returns need not implement it.
+    fn flush(&mut self, _limit: Duration) -> Result<bool, BrokerError> {
+        Ok(true)
+    }
+
     /// Takes back what was sent since the last commit, if transactional; otherwise only waits until nothing of it is
     /// under way.
     fn abort(&mut self) -> Result<(), BrokerError>;

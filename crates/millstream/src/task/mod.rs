@@ -13,6 +13,7 @@
 //! metadata; so it comes back after a restart, and windows and punctuations go on where they were.
 
 mod calls;
+mod changelog;
 mod commit;
 mod divert;
 mod error;
@@ -26,6 +27,7 @@ mod upstream;
 
 pub use error::RecordError;
 
+pub(crate) use changelog::{ChangelogBatch, read_changelog};
 pub(crate) use divert::ErrorHandling;
 pub(crate) use error::TaskError;
 pub(crate) use failures::Failures;

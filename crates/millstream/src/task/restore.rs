@@ -1,11 +1,9 @@
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::changelog::read_changelog;
 use super::{Task, TaskError};
-use crate::broker::{
-    Assignment, Broker, BrokerError, ErrorKind, Fetched, PartitionReader, Position, TopicPartition, Waker,
-};
-use crate::processor::{ErrorPolicy, guarded_anywhere};
+use crate::broker::{Assignment, Broker, BrokerError, PartitionReader, Position, TopicPartition, Waker};
+use crate::processor::ErrorPolicy;
 use crate::state::StateStore;
 
 /// A store that is being completed from its changelog.
@@ -34,11 +32,18 @@ const RESERVE_AT: usize = 16_384;
 const RESERVE_AGAIN: usize = 4;
 
 impl StoreRestore {
-    pub(crate) fn new(store: usize, partition: TopicPartition, position: i64, end: i64) -> Self {
+    /// From `position` to `end`; a `reader` that stands at the position already goes on.
+    pub(crate) fn new(
+        store: usize,
+        partition: TopicPartition,
+        position: i64,
+        end: i64,
+        reader: Option<Box<dyn PartitionReader>>,
+    ) -> Self {
         StoreRestore {
             store,
             partition,
-            reader: None,
+            reader,
             position,
             begin: position,
             end,
@@ -117,60 +122,19 @@ impl Task {
         let leaves_out = self.errors.policies.read != ErrorPolicy::Fail || self.graph.on_error.is_some();
         for restore in &mut self.restoring {
             let store = &self.graph.stores[restore.store];
-            let (Some(changelog), Some(reader)) = (&store.changelog, &mut restore.reader) else {
+            let Some(reader) = &mut restore.reader else {
                 continue;
             };
-            let (mut failure, mut unread) = (None, 0);
             let (position, end) = (&mut restore.position, restore.end);
-            let (taken, is_stalled) = (&mut restore.records, &mut restore.is_stalled);
-            let before = *taken;
-            reader.read(records_max, &mut |fetched| {
-                match fetched {
-                    Fetched::End(offset) => {
-                        *position = offset.max(*position);
-                        *is_stalled = *position < end;
-                    }
-                    // Of a source topic: not processed yet, and so not in the store.
-                    Fetched::Record(record) if record.offset >= end => {
-                        *position = end;
-                        return ControlFlow::Break(());
-                    }
-                    Fetched::Record(record) => {
-                        let restored = guarded_anywhere(|| changelog.versions.restore(&*store.store, &record));
-                        let error = match restored {
-                            Ok(Ok(())) => None,
-                            Ok(Err(error)) => Some(error.to_string()),
-                            Err(panic) => Some(panic.to_string()),
-                        };
-                        match error {
-                            None => {}
-                            // It was left out when it was processed.
-                            Some(_) if store.from_source && leaves_out => unread += 1,
-                            Some(error) => {
-                                failure = Some((record.offset, error));
-                                return ControlFlow::Break(());
-                            }
-                        }
-                        *position = record.offset + 1;
-                        *taken += 1;
-                        *is_stalled = false;
-                    }
-                }
-                ControlFlow::Continue(())
-            })?;
-            if unread > 0 {
-                self.unread.push((store.name.clone(), unread));
+            let batch = read_changelog(self.id, store, &mut **reader, position, end, records_max, leaves_out)?;
+            if batch.unread > 0 {
+                self.unread.push((store.name.clone(), batch.unread));
             }
-            if let Some((offset, error)) = failure {
-                let (changelog, partition) = (&changelog.name, self.id.partition);
-                let message = format!(
-                    "task {}: store {} cannot read its changelog, topic {changelog}, partition {partition}, \
-                     offset {offset}: {error}",
-                    self.id, store.name
-                );
-                return Err(BrokerError::new(ErrorKind::Fatal, message).into());
+            if batch.end.is_some() || batch.records > 0 {
+                restore.is_stalled = batch.end.is_some() && restore.position < restore.end;
             }
-            records += (restore.records - before) as u64;
+            restore.records += batch.records as usize;
+            records += batch.records;
             restore.reserve(&*store.store);
         }
         self.restored += records;

@@ -11,7 +11,7 @@ pub use builder::TopologyBuilder;
 pub use plan::{InternalTopic, Plan};
 
 pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator, Source, TimestampOf, WindowTimes};
-pub(crate) use split::TaskGraph;
+pub(crate) use split::{TaskGraph, TaskStore};
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -149,6 +149,11 @@ impl Topology {
     /// The name of the node of this number, as in [`At::node`](crate::worker::At::node).
     pub fn node_name(&self, number: usize) -> Option<&str> {
         self.node_names.get(number).map(|name| &**name)
+    }
+
+    /// The topic on which instances tell of themselves, under their ids.
+    pub(crate) fn control_topic(&self) -> Arc<str> {
+        format!("{}-instances", self.application_id).into()
     }
 
     /// The topics that are read and not made by the topology itself, those of global tables included, sorted.

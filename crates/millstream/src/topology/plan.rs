@@ -10,7 +10,7 @@ use crate::broker::{CleanupPolicy, NewTopic, TopicDescription};
 pub struct Plan {
     /// For each sub-topology, how many tasks it has: the partition count of its sources.
     pub tasks: Vec<i32>,
-    /// The repartition topics and changelogs.
+    /// The repartition topics, the changelogs, and the topic on which instances tell of themselves.
     pub topics: Vec<InternalTopic>,
     /// The stores that are in memory alone: a restart empties them.
     pub without_changelog: Vec<Arc<str>>,
@@ -79,6 +79,7 @@ impl Plan {
                 });
             }
         }
+        topics.push(control_topic(topology, replication_factor));
         let topics = topics.into_iter().filter_map(|topic| match verify(&topic, described.get(&topic.name)) {
             Ok(exists) => Some(InternalTopic { topic, exists }),
             Err(error) => {
@@ -115,6 +116,17 @@ impl Plan {
         let exists = verify(&topic, found).map_err(|error| TopologyError(vec![error]))?;
         self.topics.push(InternalTopic { topic, exists });
         Ok(self)
+    }
+}
+
+/// The topic on which instances tell of themselves: all the time, so that old segments must not wait for a week to be compacted.
+fn control_topic(topology: &Topology, replication_factor: Option<i32>) -> NewTopic {
+    NewTopic {
+        name: topology.control_topic().to_string(),
+        partitions: 1,
+        replication_factor,
+        cleanup_policy: CleanupPolicy::Compact,
+        config: BTreeMap::from([("segment.ms".to_owned(), "600000".to_owned())]),
     }
 }
 

@@ -1,6 +1,6 @@
 use super::Worker;
+use super::copies::{Copies, WarmCopy};
 use super::message::Report;
-use super::open::Parked;
 use crate::broker::{ReaderOf, TopicPartition};
 use crate::record::Timestamp;
 use crate::task::{OpenInput, Task, TaskId};
@@ -36,7 +36,7 @@ impl Worker {
             readers.extend(inputs);
             if let Some(ends) = ends {
                 let until = now + self.options().parked_ms;
-                self.parked.push(Parked { task: id, graph, ends, until });
+                self.copies.all.push(WarmCopy::parked(id, graph, self.changelogs(id), ends, until));
             }
         }
         self.publish_tasks();
@@ -90,19 +90,23 @@ impl Worker {
         self.report(Report::Stopped { worker: self.index });
     }
 
-    /// Lets go of the producer and of all state, and asks for a new beginning.
+    /// Lets go of the producer and of all tasks, and asks for a new beginning. Copies stay: they hold what is committed.
     pub(super) fn reset(&mut self) {
         let opening = self.opening.drain(..).flat_map(|opening| opening.inputs).map(returned);
         self.failing.carry(self.tasks.iter_mut().flat_map(Task::take_failures));
         let readers = opening.chain(self.tasks.drain(..).flat_map(|task| task.into_parts().1)).collect();
-        self.drop_everything();
+        self.drop_tasks();
         self.report(Report::Reset { worker: self.index, readers });
     }
 
     fn drop_everything(&mut self) {
+        self.copies = Copies::default();
+        self.drop_tasks();
+    }
+
+    fn drop_tasks(&mut self) {
         self.tasks.clear();
         self.opening.clear();
-        self.parked.clear();
         self.output = None;
         self.publish_tasks();
     }

@@ -1,13 +1,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
+use super::instances::Instances;
 use super::message::{Command, Report};
 use super::{Application, Guarantee, WorkerSeed, WorkerStatus};
 use crate::broker::{
     Broker, BrokerError, Committed, ErrorKind, GroupMember, PartitionReader, Position, ReaderOf, TopicPartition, Waker,
 };
+use crate::record::Timestamp;
 use crate::task::TaskId;
 
 /// One process of an application: a member of the consumer group, with its workers.
@@ -32,11 +35,14 @@ pub struct Instance {
     pub(super) phase: Phase,
     stopped: BTreeSet<usize>,
     pub(super) failure: Option<String>,
+    pub(super) instances: Instances,
 }
 
 /// What an instance is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
+    /// Its workers restore what it will be given; it has not joined the group yet.
+    Warming,
     /// It takes part in the group.
     Running,
     /// Its workers commit and end.
@@ -49,7 +55,7 @@ pub enum Phase {
 pub(super) struct Link {
     commands: Sender<Command>,
     pub(super) waker: Waker,
-    status: Arc<WorkerStatus>,
+    pub(super) status: Arc<WorkerStatus>,
 }
 
 /// A partition that this member has.
@@ -66,6 +72,11 @@ pub(super) struct Closing {
 }
 
 impl Link {
+    /// When the worker last moved.
+    pub(super) fn moved_at(&self) -> Timestamp {
+        self.status.moved_at.load(Ordering::Relaxed)
+    }
+
     pub(super) fn tell(&self, command: Command) {
         // A worker that has ended reports so itself.
         let _ = self.commands.send(command);
@@ -74,7 +85,7 @@ impl Link {
 }
 
 impl Instance {
-    /// Joins the group. `wakers` has one for each worker, called when the worker has something to do; the seeds are to
+    /// Joins the group, or, where other instances run, begins to restore what it will be given. `wakers` has one for each worker, called when the worker has something to do; the seeds are to
     /// be made [`Worker`](super::Worker)s, each on the thread that steps it.
     pub fn start(
         application: Arc<Application>,
@@ -82,7 +93,6 @@ impl Instance {
         wakers: Vec<Waker>,
     ) -> Result<(Instance, Vec<WorkerSeed>), BrokerError> {
         let stops = application.stops(&*broker)?;
-        let member = broker.join(&application.inputs())?;
         let (report, reports) = channel();
         let (mut links, mut seeds) = (Vec::new(), Vec::new());
         for (index, waker) in wakers.into_iter().enumerate() {
@@ -93,9 +103,10 @@ impl Instance {
             let (commands, executor) = (receive, None);
             seeds.push(WorkerSeed { index, application, broker, commands, reports, waker, status, executor });
         }
-        let instance = Instance {
+        let mut instance = Instance {
+            instances: Instances::new(&application, links.len()),
             application,
-            member: Some(member),
+            member: None,
             resets: (0..links.len()).collect(),
             workers: links,
             reports,
@@ -109,17 +120,23 @@ impl Instance {
             stopped: BTreeSet::new(),
             failure: None,
         };
+        instance.begin()?;
         Ok((instance, seeds))
     }
 
-    /// Goes on: takes the workers' reports, polls the group for up to `timeout`, and does what follows.
+    /// Goes on: takes the workers' reports, polls the group for up to `timeout`, and does what follows. Without a group to be
+    /// polled, while it warms up or stops, it does not wait.
     pub fn step(&mut self, timeout: Duration) -> Phase {
         while let Ok(report) = self.reports.try_recv() {
             self.take(report);
         }
-        if self.phase == Phase::Running
-            && let Err(error) = self.rebalance(timeout)
-        {
+        self.coordinate();
+        let gone_on = match self.phase {
+            Phase::Warming => self.warm_up(),
+            Phase::Running => self.rebalance(timeout),
+            Phase::Stopping | Phase::Stopped => Ok(()),
+        };
+        if let Err(error) = gone_on {
             match error.kind {
                 ErrorKind::Retry => tracing::warn!(%error, "the group"),
                 _ => self.fail(error.message),
@@ -133,7 +150,7 @@ impl Instance {
 
     /// Begins to end: workers commit and let go, then the instance leaves the group.
     pub fn stop(&mut self) {
-        if self.phase == Phase::Running {
+        if matches!(self.phase, Phase::Warming | Phase::Running) {
             self.phase = Phase::Stopping;
             for worker in &self.workers {
                 worker.tell(Command::Stop);
@@ -209,6 +226,7 @@ impl Instance {
             return;
         }
         self.owned.clear();
+        self.tell_end();
         if let Some(member) = self.member.take()
             && let Err(error) = member.leave()
         {

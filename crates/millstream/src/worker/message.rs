@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use crate::broker::{Producer, ReaderOf};
 use crate::task::{OpenInput, TaskId};
 
@@ -9,6 +11,9 @@ pub(super) enum Command {
     Open { task: TaskId, inputs: Vec<OpenInput> },
     /// Commit and let go of these tasks. `lost`: another member may have them already, so nothing can be committed.
     Close { tasks: Vec<TaskId>, lost: bool },
+    /// Keep standbys of these tasks, and of no others; for each, up to where its changelogs may be read, -1 for those that
+    /// are no source topics.
+    Standby(BTreeMap<TaskId, Vec<i64>>),
     /// Commit, let go of everything, and end.
     Stop,
 }

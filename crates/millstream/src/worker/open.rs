@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::close::returned;
+use super::copies::WarmCopy;
 use super::message::Report;
 use super::step::RETRY_MS;
 use super::{Options, Worker};
@@ -13,16 +14,6 @@ use crate::topology::TaskGraph;
 pub(super) struct Opening {
     pub(super) task: TaskId,
     pub(super) inputs: Vec<OpenInput>,
-}
-
-/// A task that was given away, with its state as of its last commit, in case that it comes back.
-pub(super) struct Parked {
-    pub(super) task: TaskId,
-    pub(super) graph: TaskGraph,
-    /// For each store that has one, the end of its changelog when the task was given away.
-    pub(super) ends: Vec<i64>,
-    /// When it is dropped: long before the changelog could have forgotten a deletion.
-    pub(super) until: Timestamp,
 }
 
 impl Worker {
@@ -85,23 +76,9 @@ impl Worker {
 
     /// The task's graph, and what is missing in its stores up to the ends of its changelogs.
     fn begin_restore(&mut self, task: TaskId, ends: Vec<i64>) -> Result<(TaskGraph, Vec<StoreRestore>), BrokerError> {
-        let changelogs = self.changelogs(task);
-        let parked = self.parked.iter().position(|parked| parked.task == task);
-        let parked = parked.map(|index| self.parked.swap_remove(index));
-        // A changelog shorter than it was is another one, made anew.
-        let parked = parked.filter(|parked| parked.ends.iter().zip(&ends).all(|(parked, end)| parked <= end));
-        let (graph, positions) = match parked {
-            Some(parked) => (parked.graph, parked.ends),
-            None => {
-                let application = &self.application;
-                let id = &application.options.application_id;
-                (
-                    TaskGraph::build(id, &application.define, task.sub_topology, &self.globals.stores),
-                    vec![0; ends.len()],
-                )
-            }
-        };
-        if !graph.calls.is_empty() && self.executor.is_none() {
+        let copy = self.take_copy(task).filter(|copy| copy.fits(&ends));
+        let copy = copy.unwrap_or_else(|| self.begin_copy(task));
+        if !copy.graph.calls.is_empty() && self.executor.is_none() {
             let nodes = self.application.topology.async_nodes.join(", ");
             let message = format!(
                 "task {task}: there is nothing that asynchronous calls could run on (nodes {nodes}); give each worker \
@@ -109,12 +86,13 @@ impl Worker {
             );
             return Err(BrokerError::new(ErrorKind::Fatal, message));
         }
+        let WarmCopy { graph, followed, .. } = copy;
         let mut restoring = Vec::new();
-        // A store in memory alone has neither changelog nor position.
-        let stores = graph.stores.iter().enumerate().filter(|(_, store)| store.changelog.is_some());
-        for (((store, _), partition), (position, end)) in stores.zip(changelogs).zip(positions.into_iter().zip(ends)) {
+        for (followed, end) in followed.into_iter().zip(ends) {
+            let (store, position) = (followed.store, followed.position);
             if position < end {
-                restoring.push(StoreRestore::new(store, partition, position, end));
+                let partition = followed.partition.clone();
+                restoring.push(StoreRestore::new(store, partition, position, end, followed.into_reader()?));
             }
         }
         Ok((graph, restoring))

@@ -38,6 +38,19 @@ pub struct Options {
     pub parked_ms: i64,
     /// What becomes of records that fail.
     pub errors: ErrorPolicies,
+    /// How many other instances keep a copy of each task's state, which is read on all the time.
+    pub standby_replicas: usize,
+    /// Where this process runs: instances of one rack fail together, so copies of a task's state go to another one.
+    pub rack: Option<String>,
+    /// `http://host:port` where other instances reach this one, if they can.
+    pub address: Option<String>,
+    /// How long, in ms, an instance that starts restores what it will be given before it joins the group, if others run. 0: not
+    /// at all.
+    pub warmup_timeout_ms: i64,
+    /// About how many records of a task's changelogs may be missing when the instance joins.
+    pub acceptable_recovery_lag: u64,
+    /// Whether the group knows this process by its instance id (`group.instance.id`): a restart moves nothing then.
+    pub static_membership: bool,
 }
 
 impl Options {
@@ -60,6 +73,12 @@ impl Options {
             repartition_purge_interval_ms: 30_000,
             parked_ms: 600_000,
             errors: ErrorPolicies::default(),
+            standby_replicas: 0,
+            rack: None,
+            address: None,
+            warmup_timeout_ms: 300_000,
+            acceptable_recovery_lag: 10_000,
+            static_membership: false,
         }
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::Options;
 use crate::broker::{Broker, BrokerError};
-use crate::topology::{Define, Plan, Topology, TopologyError};
+use crate::topology::{Define, Plan, SubTopology, Topology, TopologyError};
 
 /// A topology with the options to run it: what all parts of an instance share.
 #[derive(Clone)]
@@ -42,6 +42,7 @@ impl Application {
         topics.extend(stores.filter(|store| !store.from_source).filter_map(|store| store.changelog.clone()));
         let dead_letters = self.dead_letter_topic();
         topics.extend(dead_letters.as_ref().map(|topic| topic.as_str().into()));
+        topics.push(topology.control_topic());
         let names: Vec<&str> = topics.iter().map(|topic| &**topic).collect();
         let described = broker.describe(&names)?;
         let described: BTreeMap<_, _> =
@@ -65,6 +66,20 @@ impl Application {
         let missing: Vec<_> =
             plan.topics.iter().filter(|topic| !topic.exists).map(|topic| topic.topic.clone()).collect();
         if missing.is_empty() { Ok(()) } else { broker.create(&missing) }
+    }
+
+    /// The topic on which instances tell of themselves.
+    pub(crate) fn control_topic(&self) -> Arc<str> {
+        self.topology.control_topic()
+    }
+
+    /// How many tasks each sub-topology has.
+    pub(crate) fn task_counts(&self, broker: &dyn Broker) -> Result<Vec<i32>, BrokerError> {
+        let first = |sub: &SubTopology| sub.sources.first().map_or("", |topic| &**topic).to_owned();
+        let topics: Vec<String> = self.topology.sub_topologies.iter().map(first).collect();
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        let described = broker.describe(&names)?;
+        Ok(described.into_iter().map(|topic| topic.map_or(0, |topic| topic.partitions)).collect())
     }
 
     /// The topics that the application reads: sources and repartition topics.

@@ -75,7 +75,7 @@ mod tests {
         for second in 1..20_u64 {
             rate.note(14_500 + second * 1_000, 29_000 + second * 2_000, 34_000 + second as i64 * 1_000);
         }
-        assert_eq!((rate.records_per_second(), rate.seconds_left(60_000)), (1_000, Some(30)));
+        assert_eq!((rate.records_per_second(), rate.seconds_left(59_500)), (1_000, Some(30)));
     }
 
     #[test]

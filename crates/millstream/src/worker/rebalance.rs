@@ -23,6 +23,7 @@ impl Instance {
         match self.member()?.poll(timeout)? {
             Some(GroupEvent::Assigned(partitions)) => {
                 tracing::info!(partitions = %list(&partitions), "assigned");
+                self.instances.note_assigned();
                 self.assigned = Some(partitions);
             }
             Some(GroupEvent::Revoked(partitions)) => self.close(partitions, false),
@@ -76,11 +77,13 @@ impl Instance {
         let committed = match self.member()?.committed(&partitions) {
             Err(error) if error.kind == ErrorKind::Retry => {
                 tracing::warn!(%error, "the group's positions are not known yet; asking again");
+                self.note_positions(false);
                 self.assigned = Some(partitions);
                 return Ok(());
             }
             committed => committed?,
         };
+        self.note_positions(true);
         let mut starts = Vec::new();
         for (partition, committed) in partitions.iter().zip(committed) {
             starts.push((self.start_of(partition, committed.as_ref())?, committed));
@@ -215,7 +218,7 @@ impl Instance {
         self.workers[worker].waker.clone()
     }
 
-    fn task_of(&self, partition: &TopicPartition) -> Option<TaskId> {
+    pub(super) fn task_of(&self, partition: &TopicPartition) -> Option<TaskId> {
         let subs = &self.application.topology.sub_topologies;
         let sub_topology = subs.iter().position(|sub| sub.sources.contains(&partition.topic))?;
         Some(TaskId { sub_topology, partition: partition.partition })

@@ -16,6 +16,8 @@ pub struct WorkerStatus {
     pub produced: AtomicU64,
     /// Records read from changelogs.
     pub restored: AtomicU64,
+    /// Records of changelogs read for standbys.
+    pub standby_records: AtomicU64,
     /// Commits that went through.
     pub commits: AtomicU64,
     /// Times that tasks went back to their last commit.
@@ -25,6 +27,7 @@ pub struct WorkerStatus {
     /// Whether all records here are processed and committed.
     pub is_idle: AtomicBool,
     tasks: Mutex<Vec<TaskStatus>>,
+    positions: Mutex<BTreeMap<TaskId, Vec<i64>>>,
     late: Mutex<BTreeMap<Arc<str>, u64>>,
     /// When, in ms, a record is tried again that failed, or will be; 0 before the first.
     pub retry_at: AtomicI64,
@@ -57,6 +60,18 @@ pub enum TaskState {
     },
     /// It processes records.
     Running,
+    /// It runs elsewhere, and its state is kept here as well, in case that it comes here.
+    Standby {
+        /// About how many records of its changelogs are missing.
+        lag: u64,
+    },
+}
+
+impl TaskStatus {
+    /// Whether it is a standby that misses no more than so many records.
+    pub(crate) fn is_standby_within(&self, records: u64) -> bool {
+        matches!(self.state, TaskState::Standby { lag } if lag <= records)
+    }
 }
 
 impl TaskState {
@@ -73,7 +88,7 @@ impl WorkerStatus {
         At::of(&self.place)
     }
 
-    /// The worker's tasks.
+    /// The worker's tasks, standbys included.
     pub fn tasks(&self) -> Vec<TaskStatus> {
         self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
@@ -101,6 +116,16 @@ impl WorkerStatus {
 
     pub(crate) fn set_tasks(&self, tasks: Vec<TaskStatus>) {
         *self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = tasks;
+    }
+
+    /// For each of its tasks, standbys included, up to where its stores hold each of their changelogs; -1 where the task
+    /// itself writes it.
+    pub(crate) fn positions(&self) -> BTreeMap<TaskId, Vec<i64>> {
+        self.positions.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    pub(crate) fn set_positions(&self, positions: BTreeMap<TaskId, Vec<i64>>) {
+        *self.positions.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = positions;
     }
 
     pub(crate) fn add(counter: &AtomicU64, count: u64) {

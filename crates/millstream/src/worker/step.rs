@@ -3,11 +3,12 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 
 use super::commit::Committing;
+use super::copies::Copies;
 use super::drain::Leaving;
 use super::failing::Failing;
 use super::globals::Globals;
 use super::message::{Command, Report};
-use super::open::{Opening, Parked};
+use super::open::Opening;
 use super::restore::Restoring;
 use super::{Application, Options, TaskState, TaskStatus, WorkerStatus};
 use crate::broker::{Broker, ErrorKind, Waker};
@@ -51,7 +52,8 @@ pub struct Worker {
     pub(super) tasks: Vec<Task>,
     /// Tasks that could not be opened yet, as the broker did not answer.
     pub(super) opening: Vec<Opening>,
-    pub(super) parked: Vec<Parked>,
+    /// State of tasks that do not run here.
+    pub(super) copies: Copies,
     pub(super) globals: Globals,
     pub(super) committing: Committing,
     pub(super) failing: Failing,
@@ -95,7 +97,7 @@ impl From<WorkerSeed> for Worker {
             output: None,
             tasks: Vec::new(),
             opening: Vec::new(),
-            parked: Vec::new(),
+            copies: Copies::default(),
             globals: Globals::default(),
             committing: Committing::default(),
             failing: Failing::default(),
@@ -121,13 +123,13 @@ impl Worker {
         if self.ended {
             return Step::Ended;
         }
-        self.parked.retain(|parked| now < parked.until);
         if self.leaving.is_some() && self.output.is_none() {
             self.finish_leaving(now);
             return if self.ended { Step::Ended } else { Step::Busy };
         }
         if self.output.is_none() || now < self.resume_at {
-            return Step::Idle(now + RETRY_MS);
+            // Copies need no producer: an instance that has not joined yet has some, too.
+            return if self.step_copies(now, false) { Step::Busy } else { Step::Idle(now + RETRY_MS) };
         }
         match self.work(now) {
             Ok(worked) => busy |= worked,
@@ -135,6 +137,9 @@ impl Worker {
                 self.recover(error, now);
                 busy = true;
             }
+        }
+        if !self.ended {
+            busy |= self.step_copies(now, busy);
         }
         if busy { Step::Busy } else { Step::Idle(self.next_wake(now)) }
     }
@@ -150,6 +155,7 @@ impl Worker {
             Command::Open { task, inputs } => self.open(task, inputs),
             Command::Close { tasks, lost: true } => self.leave_lost(tasks, now),
             Command::Close { tasks, lost: false } => self.leave(tasks, false, now),
+            Command::Standby(tasks) => self.set_standbys(tasks, now),
             Command::Stop => self.leave(Vec::new(), true, now),
         }
     }
@@ -283,6 +289,7 @@ impl Worker {
             let state = if is_running { TaskState::Running } else { self.restoring.state(task) };
             TaskStatus { id: task.id, state }
         });
-        self.status.set_tasks(opening.chain(tasks).collect());
+        self.status.set_tasks(opening.chain(tasks).chain(self.standbys()).collect());
+        self.status.set_positions(self.positions_in_changelogs());
     }
 }

@@ -56,6 +56,7 @@ fn tables_joined_by_a_foreign_key_may_have_unequal_partition_counts() {
         ("app-by-foreign-response-repartition", 2),
         ("app-by-foreign-subscription-repartition", 5),
         ("app-by-foreign-subscriptions-changelog", 5),
+        ("app-instances", 1),
         ("app-left-changelog", 2),
         ("app-right-changelog", 5),
     ];

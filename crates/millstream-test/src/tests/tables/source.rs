@@ -56,7 +56,7 @@ fn a_source_topic_that_forgets_cannot_be_a_changelog() {
         Plan::new(&topology, &BTreeMap::from([("left".to_string(), described)]), None)
     };
     let names = plan(CleanupPolicy::Compact).unwrap().topics.into_iter().map(|topic| topic.topic.name);
-    assert_eq!(names.collect::<Vec<_>>(), ["app-by-group-repartition", "app-sums-changelog"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["app-by-group-repartition", "app-sums-changelog", "app-instances"]);
     for policy in [CleanupPolicy::Delete, CleanupPolicy::CompactDelete] {
         let message = plan(policy).unwrap_err().to_string();
         let cause =
