@@ -32,7 +32,7 @@ pub(crate) fn ask(settings: &HttpSettings, path: &str) -> Result<String, Error> 
 
 /// The address of the settings; that of this machine where it is every address.
 fn address(settings: &HttpSettings) -> Result<SocketAddr, Error> {
-    let HttpSettings { enabled, host, port } = settings;
+    let HttpSettings { enabled, host, port, .. } = settings;
     if !enabled {
         return Err(Error::Usage("healthcheck: http.enabled is false; set it to true".to_owned()));
     }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     fn settings(port: u16) -> HttpSettings {
-        HttpSettings { enabled: true, host: "0.0.0.0".to_owned(), port }
+        HttpSettings { enabled: true, host: "0.0.0.0".to_owned(), port, advertised: None }
     }
 
     fn answered(answer: &'static str) -> Result<String, Error> {
