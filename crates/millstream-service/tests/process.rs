@@ -222,7 +222,8 @@ fn prints_its_topology_and_plan() {
         text(&planned.stdout),
         "sub-topology 0: 2 tasks\nsub-topology 1: 2 tasks\n\
          other-words-repartition: 2 partitions, delete, retention.ms=-1 (to be created)\n\
-         other-word-counts-changelog: 2 partitions, compact (to be created)\n"
+         other-word-counts-changelog: 2 partitions, compact (to be created)\n\
+         other-instances: 1 partitions, compact, segment.ms=600000 (to be created)\n"
     );
     assert_eq!(planned.status.code(), Some(0));
 }

@@ -138,16 +138,16 @@ fn every_error_is_told_with_its_place() {
         refused(yaml, &variables, &set),
         [
             "--set nothing: found no `=`; accepted: KEY=VALUE",
-            "app (built in):4:9: http.prot: unknown key; did you mean `port`? Accepted in http: enabled, host, port, token, tls",
+            "app (built in):4:9: http.prot: unknown key; did you mean `port`? Accepted in http: enabled, host, port, advertised, token, tls",
             "app (built in):7:15: kafka.properties: found a single value; accepted: a section of `property: value` lines",
             "app (built in):5:6: log: found a list; accepted: a section with level, format",
-            "MILLSTREAM_HTTP__HOSTS: http.hosts: unknown key; did you mean `host`? Accepted in http: enabled, host, port, token, tls",
-            "MILLSTREAM_KAFKA: kafka: found a single value; accepted: a section with group_protocol, oauthbearer, properties, consumer, \
+            "MILLSTREAM_HTTP__HOSTS: http.hosts: unknown key; did you mean `host`? Accepted in http: enabled, host, port, advertised, token, tls",
+            "MILLSTREAM_KAFKA: kafka: found a single value; accepted: a section with group_protocol, oauthbearer, static_membership, properties, consumer, \
              producer, restore",
             "--set commit_interval: commit_interval: unknown key; did you mean `commit_interval_ms`? Accepted at the top: \
              application_id, instance_id, bootstrap_servers, workers, guarantee, commit_interval_ms, offset_reset, \
              max_task_idle_ms, idle_timeout_ms, watermark_interval_ms, buffered_records_per_partition, replication_factor, repartition_purge_interval_ms, \
-             parked_ms, broker_wait_ms, shutdown_timeout_ms, http, log, kafka",
+             parked_ms, standby_replicas, rack, warmup_timeout_ms, acceptable_recovery_lag, broker_wait_ms, shutdown_timeout_ms, http, log, kafka",
             "--set workers.x: workers: found a section; accepted: a whole number from 1 to 1024",
             "--set application_id: application_id: found an empty text; accepted: a text",
             "app (built in):2:12: guarantee: found `exactly_twice`; accepted: exactly_once, at_least_once",
@@ -270,12 +270,17 @@ buffered_records_per_partition: 1000
 replication_factor: null
 repartition_purge_interval_ms: 30000
 parked_ms: 600000
+standby_replicas: 0
+rack: null
+warmup_timeout_ms: 300000
+acceptable_recovery_lag: 10000
 broker_wait_ms: 60000
 shutdown_timeout_ms: 4500
 http:
   enabled: true
   host: "127.0.0.1"
   port: "***"
+  advertised: null
   token: "***"
   tls:
     certificate: c.pem
@@ -288,6 +293,7 @@ kafka:
   group_protocol: classic
   oauthbearer:
     token_file: token.jwt
+  static_membership: false
   properties:
     client.id: "***"
     sasl.password: "***"
@@ -327,7 +333,9 @@ fn a_commit_must_come_before_its_transaction_ends() {
 fn the_engine_gets_what_is_set() {
     let yaml = "application_id: a\ninstance_id: i\nworkers: 2\nguarantee: at_least_once\ncommit_interval_ms: 3\n\
                 offset_reset: error\nmax_task_idle_ms: 4\nidle_timeout_ms: 8\nwatermark_interval_ms: 9\nbuffered_records_per_partition: 5\nreplication_factor: 6\n\
-                repartition_purge_interval_ms: 7\nparked_ms: 8\nkafka: {group_protocol: consumer}\n";
+                repartition_purge_interval_ms: 7\nparked_ms: 8\nstandby_replicas: 1\nrack: r\n\
+                warmup_timeout_ms: 10\nacceptable_recovery_lag: 11\nhttp: {advertised: h:12}\n\
+                kafka: {group_protocol: consumer, static_membership: true}\n";
     let settings = load(yaml, &[], &[]);
     let expected = Options {
         application_id: "a".to_owned(),
@@ -345,10 +353,17 @@ fn the_engine_gets_what_is_set() {
         replication_factor: Some(6),
         repartition_purge_interval_ms: 7,
         parked_ms: 8,
+        standby_replicas: 1,
+        rack: Some("r".to_owned()),
+        address: Some("http://h:12".to_owned()),
+        warmup_timeout_ms: 10,
+        acceptable_recovery_lag: 11,
+        static_membership: true,
     };
     assert_eq!(settings.options(), expected);
     let kafka = settings.kafka("b:1");
     assert_eq!(kafka.group_protocol, GroupProtocol::Consumer);
+    assert_eq!((kafka.member_name.as_deref(), kafka.static_membership), (Some("i"), true));
     assert_eq!(kafka.offset_reset, millstream_kafka::OffsetReset::Error);
 }
 
