@@ -11,11 +11,11 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::message::{DeliveryResult, Headers, Message};
 use rdkafka::producer::ProducerContext;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
-use crate::errors;
+use crate::errors::{self, Unwritten, Writer};
 use crate::native::GroupMetadata;
 
 /// A consumer of this crate.
@@ -172,14 +172,20 @@ fn is_a_member(consumer: &KafkaConsumer) -> bool {
 pub(crate) struct DeliveryReports {
     reports: Reports,
     transactional: bool,
+    writer: Writer,
     failed: AtomicBool,
     first: Mutex<Option<BrokerError>>,
 }
 
 impl DeliveryReports {
-    pub(crate) fn new(transactional: bool) -> Self {
+    pub(crate) fn new(transactional: bool, writer: Writer) -> Self {
         let (failed, first) = (AtomicBool::new(false), Mutex::new(None));
-        DeliveryReports { reports: Reports::new("producer"), transactional, failed, first }
+        DeliveryReports { reports: Reports::new("producer"), transactional, writer, failed, first }
+    }
+
+    /// Who writes.
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.writer
     }
 
     /// Fails if a record was not delivered since the last [`DeliveryReports::clear`].
@@ -223,7 +229,11 @@ impl ProducerContext for DeliveryReports {
             return;
         }
         let bytes = record.payload_len() + record.key_len();
-        let failure = errors::of_record(record.topic(), Some(record.partition()), bytes, code);
+        let headers = record.headers().map_or(0, |headers| {
+            headers.iter().map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum()
+        });
+        let (topic, partition, bytes) = (record.topic(), Some(record.partition()), bytes + headers);
+        let failure = Unwritten { topic, partition, bytes, was_taken: true, by: &self.writer }.error(code);
         self.first.lock().unwrap().get_or_insert(failure);
         self.failed.store(true, Ordering::Release);
     }

@@ -7,7 +7,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::context::DeliveryReports;
-use crate::errors;
+use crate::errors::{self, Unwritten, Writer};
 use crate::membership::Membership;
 use crate::metadata::MetadataClient;
 use crate::native::{NativeProducer, TransactionFailure, commit_positions};
@@ -57,7 +57,7 @@ impl KafkaProducer {
     ) -> Result<Self, BrokerError> {
         let config = settings.producer(transactional_id);
         let native: ThreadedProducer<DeliveryReports> = config
-            .create_with_context(DeliveryReports::new(transactional_id.is_some()))
+            .create_with_context(DeliveryReports::new(transactional_id.is_some(), writer_of(&config)))
             .map_err(|error| errors::of_client("a producer", &error))?;
         let mut producer = KafkaProducer {
             native: NativeProducer::new(native),
@@ -171,7 +171,8 @@ impl KafkaProducer {
         }
         let headers: usize = record.headers.iter().map(|(name, value)| name.len() + len(value.as_deref())).sum();
         let bytes = len(record.key) + len(record.value) + headers;
-        errors::of_record(&self.topics[record.topic.0 as usize].name, record.partition, bytes, code)
+        let (topic, partition) = (&*self.topics[record.topic.0 as usize].name, record.partition);
+        Unwritten { topic, partition, bytes, was_taken: false, by: self.deliveries().writer() }.error(code)
     }
 
     /// Whether librdkafka should long have delivered, or given up, what it was given then.
@@ -309,6 +310,17 @@ impl Producer for KafkaProducer {
         self.deliveries().clear();
         Ok(())
     }
+}
+
+/// What the producer's settings say of it.
+fn writer_of(config: &ClientConfig) -> Writer {
+    let max_bytes = config.get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(1_000_000);
+    let principal = match (config.get("sasl.username"), config.get("security.protocol")) {
+        (Some(name), _) => format!("User:{name}"),
+        (None, Some(protocol)) if !protocol.eq_ignore_ascii_case("plaintext") => "the client's principal".to_owned(),
+        (None, _) => "User:ANONYMOUS".to_owned(),
+    };
+    Writer { max_bytes, principal }
 }
 
 fn len(bytes: Option<&[u8]>) -> usize {

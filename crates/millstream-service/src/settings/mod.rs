@@ -3,6 +3,7 @@
 //! Every value keeps where it was found, so that an error names the file and line, the variable or the flag.
 
 mod check;
+mod errors;
 mod file;
 mod keys;
 mod layers;
@@ -17,6 +18,7 @@ use millstream::worker::{Guarantee, OffsetReset, Options};
 use millstream_kafka::{GroupProtocol, KafkaSettings};
 use serde::{Deserialize, Serialize};
 
+use errors::ErrorSettings;
 pub(crate) use layers::Sources;
 use secrets::Secrets;
 
@@ -45,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) replication_factor: Option<i32>,
     pub(crate) repartition_purge_interval_ms: i64,
     pub(crate) parked_ms: i64,
+    pub(crate) errors: ErrorSettings,
     pub(crate) broker_wait_ms: u64,
     pub(crate) shutdown_timeout_ms: u64,
     pub(crate) http: HttpSettings,
@@ -134,6 +137,7 @@ impl Settings {
             replication_factor: options.replication_factor,
             repartition_purge_interval_ms: options.repartition_purge_interval_ms,
             parked_ms: options.parked_ms,
+            errors: options.errors.into(),
             broker_wait_ms: 60_000,
             // Beside it, what a process does before and after must fit into 5 s.
             shutdown_timeout_ms: 4_500,
@@ -168,6 +172,7 @@ impl Settings {
             replication_factor: self.replication_factor,
             repartition_purge_interval_ms: self.repartition_purge_interval_ms,
             parked_ms: self.parked_ms,
+            errors: self.errors.clone().into(),
         }
     }
 

@@ -3,6 +3,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::keys::{KEYS, Kind};
+use millstream::worker::{ErrorPolicies, ErrorPolicy, RecordRetry};
+
 use super::*;
 
 const REFERENCE: &str = include_str!("../../../../config/reference.yaml");
@@ -147,7 +149,7 @@ fn every_error_is_told_with_its_place() {
             "--set commit_interval: commit_interval: unknown key; did you mean `commit_interval_ms`? Accepted at the top: \
              application_id, instance_id, bootstrap_servers, workers, guarantee, commit_interval_ms, offset_reset, \
              max_task_idle_ms, idle_timeout_ms, watermark_interval_ms, buffered_records_per_partition, replication_factor, repartition_purge_interval_ms, \
-             parked_ms, broker_wait_ms, shutdown_timeout_ms, http, log, kafka",
+             parked_ms, errors, broker_wait_ms, shutdown_timeout_ms, http, log, kafka",
             "--set workers.x: workers: found a section; accepted: a whole number from 1 to 1024",
             "--set application_id: application_id: found an empty text; accepted: a text",
             "app (built in):2:12: guarantee: found `exactly_twice`; accepted: exactly_once, at_least_once",
@@ -269,6 +271,14 @@ buffered_records_per_partition: 1000
 replication_factor: null
 repartition_purge_interval_ms: 30000
 parked_ms: 600000
+errors:
+  read: fail
+  process: fail
+  write: fail
+  retry:
+    attempts: 1
+    backoff_ms: 1000
+  dead_letter_topic: null
 broker_wait_ms: 60000
 shutdown_timeout_ms: 4500
 http:
@@ -318,7 +328,9 @@ fn a_commit_must_come_before_its_transaction_ends() {
 fn the_engine_gets_what_is_set() {
     let yaml = "application_id: a\ninstance_id: i\nworkers: 2\nguarantee: at_least_once\ncommit_interval_ms: 3\n\
                 offset_reset: error\nmax_task_idle_ms: 4\nidle_timeout_ms: 8\nwatermark_interval_ms: 9\nbuffered_records_per_partition: 5\nreplication_factor: 6\n\
-                repartition_purge_interval_ms: 7\nparked_ms: 8\nkafka: {group_protocol: consumer}\n";
+                repartition_purge_interval_ms: 7\nparked_ms: 8\n\
+                errors: {read: skip, process: dead_letter, write: fail, retry: {attempts: 3, backoff_ms: 9}, dead_letter_topic: d}\n\
+                kafka: {group_protocol: consumer}\n";
     let settings = load(yaml, &[], &[]);
     let expected = Options {
         application_id: "a".to_owned(),
@@ -336,6 +348,13 @@ fn the_engine_gets_what_is_set() {
         replication_factor: Some(6),
         repartition_purge_interval_ms: 7,
         parked_ms: 8,
+        errors: ErrorPolicies {
+            read: ErrorPolicy::Skip,
+            process: ErrorPolicy::DeadLetter,
+            write: ErrorPolicy::Fail,
+            retry: RecordRetry { attempts: 3, backoff_ms: 9 },
+            dead_letter_topic: Some("d".to_owned()),
+        },
     };
     assert_eq!(settings.options(), expected);
     let kafka = settings.kafka("b:1");
