@@ -92,7 +92,7 @@ fn a_record_that_is_too_large_names_topic_size_and_property() {
     let (_member, mut producer) = writer(&broker, &topic, None);
     let value = vec![0; 2_000_000];
     let error = producer.send(record(0, None, Some(&value))).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Fatal);
+    assert_eq!(error.kind, ErrorKind::Record);
     for word in [topic.as_str(), "2000000", "message.max.bytes"] {
         assert!(error.message.contains(word), "{error}");
     }
@@ -110,7 +110,10 @@ fn a_record_that_the_broker_refuses_fails_the_commit() {
         let value: Vec<u8> = vec![1; 2_000_000];
         producer.send(record(0, None, Some(&value))).unwrap();
         let error = producer.commit(&[]).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Fatal, "{error}");
+        assert_eq!(error.kind, ErrorKind::EarlierRecord, "{error}");
+        producer.abort().unwrap();
+        producer.send(record(0, None, Some(b"small"))).unwrap();
+        producer.commit(&[]).unwrap();
         assert!(error.message.contains(&topic) && error.message.contains("max.message.bytes"), "{error}");
     }
 }

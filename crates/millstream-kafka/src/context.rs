@@ -11,11 +11,11 @@ use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::message::{DeliveryResult, Headers, Message};
 use rdkafka::producer::ProducerContext;
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
-use crate::errors;
+use crate::errors::{self, Unwritten};
 use crate::native::GroupMetadata;
 use crate::oauth::Tokens;
 use crate::refusal::{Refusal, refusal};
@@ -230,19 +230,26 @@ fn is_a_member(consumer: &KafkaConsumer) -> bool {
 pub(crate) struct DeliveryReports {
     reports: Reports,
     transactional: bool,
+    /// The largest record that the producer takes.
+    max_bytes: u64,
     failed: AtomicBool,
     first: Mutex<Option<BrokerError>>,
 }
 
 impl DeliveryReports {
-    pub(crate) fn new(transactional: bool, settings: &KafkaSettings) -> Self {
+    pub(crate) fn new(transactional: bool, settings: &KafkaSettings, max_bytes: u64) -> Self {
         let (failed, first) = (AtomicBool::new(false), Mutex::new(None));
-        DeliveryReports { reports: Reports::new("producer", settings), transactional, failed, first }
+        DeliveryReports { reports: Reports::new("producer", settings), transactional, max_bytes, failed, first }
     }
 
     /// What the client's principal may do is told by this.
     pub(crate) fn rights(&self) -> &Rights {
         &self.reports.rights
+    }
+
+    /// The largest record that the producer takes, in bytes.
+    pub(crate) fn max_bytes(&self) -> u64 {
+        self.max_bytes
     }
 
     /// Fails if a record was not delivered since the last [`DeliveryReports::clear`].
@@ -292,8 +299,12 @@ impl ProducerContext for DeliveryReports {
             return;
         }
         let bytes = record.payload_len() + record.key_len();
-        let failure = errors::of_record(record.topic(), Some(record.partition()), bytes, code);
-        let failure = self.rights().explain(failure, Some(code), Needed::Topic("Write", record.topic()));
+        let headers = record.headers().map_or(0, |headers| {
+            headers.iter().map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len)).sum()
+        });
+        let (topic, partition, bytes) = (record.topic(), Some(record.partition()), bytes + headers);
+        let failure = Unwritten { topic, partition, bytes, was_taken: true, max_bytes: self.max_bytes }.error(code);
+        let failure = self.rights().explain(failure, Some(code), Needed::Topic("Write", topic));
         self.first.lock().unwrap().get_or_insert(failure);
         self.failed.store(true, Ordering::Release);
     }

@@ -118,21 +118,72 @@ pub(crate) fn of_client(what: &str, error: &KafkaError) -> BrokerError {
     }
 }
 
-/// A record that could not be written to `topic`.
-pub(crate) fn of_record(topic: &str, partition: Option<i32>, bytes: usize, code: Code) -> BrokerError {
-    let place = match partition {
-        Some(partition) => format!("{topic}[{partition}]"),
-        None => topic.to_owned(),
-    };
-    let kind = if needs_a_person(code) { ErrorKind::Fatal } else { ErrorKind::Abort };
-    let hint = match code {
-        Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => {
-            "; raise the producer's message.max.bytes and the topic's max.message.bytes"
+/// A record that could not be written.
+pub(crate) struct Unwritten<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) partition: Option<i32>,
+    pub(crate) bytes: usize,
+    /// Whether librdkafka had taken it, and it failed later.
+    pub(crate) was_taken: bool,
+    /// The producer's `message.max.bytes`.
+    pub(crate) max_bytes: u64,
+}
+
+impl Unwritten<'_> {
+    pub(crate) fn error(&self, code: Code) -> BrokerError {
+        let Unwritten { topic, partition, bytes, was_taken, max_bytes } = self;
+        let place = match partition {
+            Some(partition) => format!("{topic}[{partition}]"),
+            None => (*topic).to_owned(),
+        };
+        let kind = match code {
+            Code::MessageSizeTooLarge | Code::MessageBatchTooLarge | Code::InvalidTimestamp if *was_taken => {
+                ErrorKind::EarlierRecord
+            }
+            Code::MessageSizeTooLarge | Code::InvalidTimestamp => ErrorKind::Record,
+            code if needs_a_person(code) => ErrorKind::Fatal,
+            _ => ErrorKind::Abort,
+        };
+        let hint = match code {
+            Code::MessageSizeTooLarge if !was_taken => format!(
+                "; this producer's limit is {max_bytes} bytes, its message.max.bytes; raise it, and the topic's \
+                 max.message.bytes"
+            ),
+            Code::MessageSizeTooLarge | Code::MessageBatchTooLarge => "; the broker's limit is the topic's \
+                 max.message.bytes, or else its own message.max.bytes: raise it; it holds for a batch of records, too, so \
+                 that the producer's batch.size must be below it"
+                .to_owned(),
+            Code::InvalidTimestamp => "; the broker takes no timestamps so far from its own time: see the topic's \
+                 message.timestamp.before.max.ms and message.timestamp.after.max.ms"
+                .to_owned(),
+            Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
+                "; create the topic, with enough partitions".to_owned()
+            }
+            _ => String::new(),
+        };
+        BrokerError::new(kind, format!("a record of {bytes} bytes for {place} was not written: {code}{hint}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use millstream::broker::ErrorKind;
+    use rdkafka::types::RDKafkaErrorCode as Code;
+
+    use super::Unwritten;
+
+    #[test]
+    fn an_error_of_a_record_says_what_would_be_right() {
+        let error = |was_taken, code| {
+            Unwritten { topic: "out", partition: Some(2), bytes: 1200, was_taken, max_bytes: 1000 }.error(code)
+        };
+        let large = error(false, Code::MessageSizeTooLarge);
+        assert_eq!(large.kind, ErrorKind::Record);
+        for word in ["1200 bytes for out[2]", "1000 bytes", "message.max.bytes"] {
+            assert!(large.message.contains(word), "{large}");
         }
-        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
-            "; create the topic, with enough partitions"
-        }
-        _ => "",
-    };
-    BrokerError::new(kind, format!("a record of {bytes} bytes for {place} was not written: {code}{hint}"))
+        assert_eq!(error(true, Code::MessageSizeTooLarge).kind, ErrorKind::EarlierRecord);
+        assert_eq!(error(true, Code::TopicAuthorizationFailed).kind, ErrorKind::Fatal);
+        assert_eq!(error(true, Code::BrokerTransportFailure).kind, ErrorKind::Abort);
+    }
 }

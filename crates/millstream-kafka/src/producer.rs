@@ -7,7 +7,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::context::DeliveryReports;
-use crate::errors;
+use crate::errors::{self, Unwritten};
 use crate::membership::Membership;
 use crate::metadata::MetadataClient;
 use crate::native::{NativeProducer, TransactionFailure, commit_positions};
@@ -58,7 +58,7 @@ impl KafkaProducer {
     ) -> Result<Self, BrokerError> {
         let config = settings.producer(transactional_id);
         let native: ThreadedProducer<DeliveryReports> = config
-            .create_with_context(DeliveryReports::new(transactional_id.is_some(), settings))
+            .create_with_context(DeliveryReports::new(transactional_id.is_some(), settings, max_bytes(&config)))
             .map_err(|error| errors::of_client("a producer", &error))?;
         let mut producer = KafkaProducer {
             native: NativeProducer::new(native),
@@ -188,8 +188,9 @@ impl KafkaProducer {
         }
         let headers: usize = record.headers.iter().map(|(name, value)| name.len() + len(value.as_deref())).sum();
         let bytes = len(record.key) + len(record.value) + headers;
-        let topic = &self.topics[record.topic.0 as usize].name;
-        let error = errors::of_record(topic, record.partition, bytes, code);
+        let (topic, partition) = (&*self.topics[record.topic.0 as usize].name, record.partition);
+        let max_bytes = self.deliveries().max_bytes();
+        let error = Unwritten { topic, partition, bytes, was_taken: false, max_bytes }.error(code);
         self.deliveries().rights().explain(error, Some(code), Needed::Topic("Write", topic))
     }
 
@@ -334,6 +335,12 @@ impl Producer for KafkaProducer {
         self.deliveries().clear();
         Ok(())
     }
+}
+
+/// What the producer's settings say of it.
+/// The largest record that the producer takes, by its settings.
+fn max_bytes(config: &ClientConfig) -> u64 {
+    config.get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(1_000_000)
 }
 
 fn len(bytes: Option<&[u8]>) -> usize {

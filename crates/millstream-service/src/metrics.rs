@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use millstream::worker::{TaskState, TaskStatus, WorkerStatus};
+use millstream::worker::{ErrorLabels, TaskState, TaskStatus, WorkerStatus};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{Encoder, Registry, TextEncoder};
@@ -70,6 +70,7 @@ struct Sample {
     counts: [u64; COUNTERS.len()],
     /// Late records, by node.
     late: BTreeMap<Arc<str>, u64>,
+    errors: BTreeMap<ErrorLabels, u64>,
     moved_at: i64,
     tasks: Vec<TaskStatus>,
 }
@@ -91,6 +92,7 @@ impl Sample {
             counts: [consumed, produced, restored, standby_records, commits, aborts]
                 .map(|count| count.load(Ordering::Relaxed)),
             late: worker.late(),
+            errors: worker.errors(),
             moved_at: moved_at.load(Ordering::Relaxed),
             tasks: worker.tasks(),
         }
@@ -146,6 +148,19 @@ fn of_workers(samples: &[Sample]) -> Vec<MetricFamily> {
     if !late.is_empty() {
         let help = "Records that came too late for the windows of a node.";
         families.push(family("millstream_records_late_total", help, MetricType::COUNTER, late));
+    }
+    let errors: Vec<_> = workers()
+        .flat_map(|(labels, sample)| {
+            sample.errors.iter().map(move |(ErrorLabels { node, kind, action }, errors)| {
+                let own = [("node", node.to_string()), ("kind", kind.to_string()), ("action", action.to_string())];
+                let own = own.map(|(name, value)| pair(name, value));
+                count(*errors, labels.iter().cloned().chain(own).collect())
+            })
+        })
+        .collect();
+    if !errors.is_empty() {
+        let help = "Records that failed, by node, kind and what was done about them.";
+        families.push(family("millstream_record_errors_total", help, MetricType::COUNTER, errors));
     }
     let tasks = workers().flat_map(|(labels, sample)| {
         sample.tasks_by_state().map(|(state, count)| {
@@ -230,7 +245,9 @@ fn pair(name: &str, value: String) -> LabelPair {
 
 #[cfg(test)]
 mod tests {
+    use millstream::processor::RecordErrorKind;
     use millstream::task::TaskId;
+    use millstream::worker::ErrorAction;
 
     use super::*;
 
@@ -250,6 +267,9 @@ mod tests {
         worker.consumed.store(1_234_567, Ordering::Relaxed);
         worker.aborts.store(2, Ordering::Relaxed);
         worker.add_late(&"windowed-by-3".into(), 4);
+        let labels =
+            ErrorLabels { node: "map-1".into(), kind: RecordErrorKind::Process, action: ErrorAction::DeadLetter };
+        worker.add_errors(labels, 3);
         worker.moved_at.store(1_700_000_000_500, Ordering::Relaxed);
         let text = metrics.text().unwrap();
         assert!(text.contains(&info), "{text}");
@@ -259,6 +279,7 @@ mod tests {
             "millstream_records_consumed_total{worker=\"1\"} 1234567",
             "millstream_records_produced_total{worker=\"1\"} 0",
             "millstream_records_late_total{worker=\"1\",node=\"windowed-by-3\"} 4",
+            "millstream_record_errors_total{worker=\"1\",node=\"map-1\",kind=\"process\",action=\"dead_letter\"} 3",
             "millstream_records_restored_total{worker=\"1\"} 0",
             "millstream_commits_total{worker=\"1\"} 0",
             "millstream_aborts_total{worker=\"1\"} 2",
@@ -284,6 +305,7 @@ mod tests {
         let sample = Sample {
             counts: [0; COUNTERS.len()],
             late: BTreeMap::new(),
+            errors: BTreeMap::new(),
             moved_at: 0,
             tasks: vec![
                 task(0, TaskState::Running),

@@ -23,6 +23,9 @@ const COUNT: RangeInclusive<i64> = 1..=i64::MAX;
 const MS: RangeInclusive<i64> = 0..=i64::MAX;
 const POSITIVE_MS: RangeInclusive<i64> = 1..=i64::MAX;
 
+/// What becomes of a record that failed.
+const POLICIES: &[&str] = &["fail", "skip", "dead_letter"];
+
 /// Every key that there is, with dots between a section and its keys.
 pub(super) const KEYS: &[(&str, Kind)] = &[
     ("application_id", Kind::Text),
@@ -43,6 +46,12 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("rack", Kind::Text),
     ("warmup_timeout_ms", Kind::Whole(MS)),
     ("acceptable_recovery_lag", Kind::Whole(0..=i64::MAX)),
+    ("errors.read", Kind::Choice(POLICIES)),
+    ("errors.process", Kind::Choice(POLICIES)),
+    ("errors.write", Kind::Choice(POLICIES)),
+    ("errors.retry.attempts", Kind::Whole(1..=u32::MAX as i64)),
+    ("errors.retry.backoff_ms", Kind::Whole(MS)),
+    ("errors.dead_letter_topic", Kind::Text),
     ("broker_wait_ms", Kind::Whole(POSITIVE_MS)),
     ("shutdown_timeout_ms", Kind::Whole(MS)),
     ("http.enabled", Kind::Flag),

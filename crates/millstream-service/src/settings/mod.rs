@@ -3,6 +3,7 @@
 //! Every value keeps where it was found, so that an error names the file and line, the variable or the flag.
 
 mod check;
+mod errors;
 mod file;
 mod keys;
 mod layers;
@@ -18,6 +19,7 @@ use millstream::worker::{Guarantee, OffsetReset, Options};
 use millstream_kafka::{GroupProtocol, KafkaSettings};
 use serde::{Deserialize, Serialize};
 
+use errors::ErrorSettings;
 pub(crate) use layers::Sources;
 use secrets::Secrets;
 
@@ -50,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) rack: Option<String>,
     pub(crate) warmup_timeout_ms: i64,
     pub(crate) acceptable_recovery_lag: u64,
+    pub(crate) errors: ErrorSettings,
     pub(crate) broker_wait_ms: u64,
     pub(crate) shutdown_timeout_ms: u64,
     pub(crate) http: HttpSettings,
@@ -178,6 +181,7 @@ impl Settings {
             rack: options.rack,
             warmup_timeout_ms: options.warmup_timeout_ms,
             acceptable_recovery_lag: options.acceptable_recovery_lag,
+            errors: options.errors.into(),
             broker_wait_ms: 60_000,
             // Beside it, what a process does before and after must fit into 5 s.
             shutdown_timeout_ms: 4_500,
@@ -227,6 +231,7 @@ impl Settings {
             warmup_timeout_ms: self.warmup_timeout_ms,
             acceptable_recovery_lag: self.acceptable_recovery_lag,
             static_membership: self.kafka.static_membership,
+            errors: self.errors.clone().into(),
         }
     }
 

@@ -3,6 +3,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::keys::{KEYS, Kind};
+use millstream::worker::{ErrorPolicies, ErrorPolicy, RecordRetry};
+
 use super::*;
 
 const REFERENCE: &str = include_str!("../../../../config/reference.yaml");
@@ -147,7 +149,7 @@ fn every_error_is_told_with_its_place() {
             "--set commit_interval: commit_interval: unknown key; did you mean `commit_interval_ms`? Accepted at the top: \
              application_id, instance_id, bootstrap_servers, workers, guarantee, commit_interval_ms, offset_reset, \
              max_task_idle_ms, idle_timeout_ms, watermark_interval_ms, buffered_records_per_partition, replication_factor, repartition_purge_interval_ms, \
-             parked_ms, standby_replicas, rack, warmup_timeout_ms, acceptable_recovery_lag, broker_wait_ms, shutdown_timeout_ms, http, log, kafka",
+             parked_ms, standby_replicas, rack, warmup_timeout_ms, acceptable_recovery_lag, errors, broker_wait_ms, shutdown_timeout_ms, http, log, kafka",
             "--set workers.x: workers: found a section; accepted: a whole number from 1 to 1024",
             "--set application_id: application_id: found an empty text; accepted: a text",
             "app (built in):2:12: guarantee: found `exactly_twice`; accepted: exactly_once, at_least_once",
@@ -274,6 +276,14 @@ standby_replicas: 0
 rack: null
 warmup_timeout_ms: 300000
 acceptable_recovery_lag: 10000
+errors:
+  read: fail
+  process: fail
+  write: fail
+  retry:
+    attempts: 1
+    backoff_ms: 1000
+  dead_letter_topic: null
 broker_wait_ms: 60000
 shutdown_timeout_ms: 4500
 http:
@@ -335,6 +345,7 @@ fn the_engine_gets_what_is_set() {
                 offset_reset: error\nmax_task_idle_ms: 4\nidle_timeout_ms: 8\nwatermark_interval_ms: 9\nbuffered_records_per_partition: 5\nreplication_factor: 6\n\
                 repartition_purge_interval_ms: 7\nparked_ms: 8\nstandby_replicas: 1\nrack: r\n\
                 warmup_timeout_ms: 10\nacceptable_recovery_lag: 11\nhttp: {advertised: h:12}\n\
+                 errors: {read: skip, process: dead_letter, write: fail, retry: {attempts: 3, backoff_ms: 9}, dead_letter_topic: d}\n\
                 kafka: {group_protocol: consumer, static_membership: true}\n";
     let settings = load(yaml, &[], &[]);
     let expected = Options {
@@ -359,6 +370,13 @@ fn the_engine_gets_what_is_set() {
         warmup_timeout_ms: 10,
         acceptable_recovery_lag: 11,
         static_membership: true,
+        errors: ErrorPolicies {
+            read: ErrorPolicy::Skip,
+            process: ErrorPolicy::DeadLetter,
+            write: ErrorPolicy::Fail,
+            retry: RecordRetry { attempts: 3, backoff_ms: 9 },
+            dead_letter_topic: Some("d".to_owned()),
+        },
     };
     assert_eq!(settings.options(), expected);
     let kafka = settings.kafka("b:1");

@@ -201,7 +201,7 @@ impl Worker {
     }
 
     fn count(&self, error: &RecordError, action: ErrorAction) {
-        self.status.add_error(labels(error.node.as_ref(), error.kind, action), 1);
+        self.status.add_errors(labels(error.node.as_ref(), error.kind, action), 1);
     }
 
     /// A commit went through: what was left out is counted, once.
@@ -212,7 +212,7 @@ impl Worker {
                 ErrorPolicy::DeadLetter => ErrorAction::DeadLetter,
                 _ => ErrorAction::Skip,
             };
-            self.status.add_error(labels(node.as_ref(), kind, action), 1);
+            self.status.add_errors(labels(node.as_ref(), kind, action), 1);
             if self.failing.log.admit(now) {
                 tracing::warn!(worker = self.index, action = action.as_str(), error, "a record was left out");
             }
@@ -222,7 +222,7 @@ impl Worker {
     /// Rows that a restore left out.
     pub(super) fn count_unread(status: &WorkerStatus, store: &str, count: u64) {
         let node = store.into();
-        status.add_error(ErrorLabels { node, kind: RecordErrorKind::Read, action: ErrorAction::Skip }, count);
+        status.add_errors(ErrorLabels { node, kind: RecordErrorKind::Read, action: ErrorAction::Skip }, count);
     }
 }
 

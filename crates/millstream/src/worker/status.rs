@@ -110,7 +110,8 @@ impl WorkerStatus {
         self.errors.get()
     }
 
-    pub(crate) fn add_error(&self, labels: ErrorLabels, count: u64) {
+    /// Counts records that failed.
+    pub fn add_errors(&self, labels: ErrorLabels, count: u64) {
         self.errors.add(labels, count);
     }
 
