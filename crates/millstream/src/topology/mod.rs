@@ -4,6 +4,7 @@ mod builder;
 mod describe;
 mod graph;
 mod plan;
+mod snapshot;
 mod split;
 mod time;
 
@@ -11,6 +12,8 @@ pub use builder::TopologyBuilder;
 pub use plan::{InternalTopic, Plan};
 
 pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator, Source, TimestampOf, WindowTimes};
+#[allow(unused_imports, reason = "for whoever moves state")]
+pub(crate) use snapshot::{SnapshotStep, TaskCursor, WriteSnapshot};
 pub(crate) use split::TaskGraph;
 
 use std::rc::Rc;

@@ -38,6 +38,8 @@ pub(crate) struct Changelog {
     pub(crate) topic: TopicId,
     pub(crate) name: Arc<str>,
     pub(crate) versions: Versions,
+    /// Whether it is a source topic, which the store only reads.
+    pub(crate) from_source: bool,
 }
 
 impl TaskGraph {
@@ -61,12 +63,13 @@ impl TaskGraph {
             calls: calls.map(|calls| calls.calls).collect(),
             stores: stores
                 .filter_map(|entry| {
-                    let StoreEntry { name, changelog, store, .. } = entry;
+                    let StoreEntry { name, changelog, store, from_source, .. } = entry;
                     let store = store?;
                     let changelog = changelog.map(|topic| Changelog {
                         topic,
                         name: graph.topics[topic.0 as usize].clone(),
                         versions: Versions::of(&*store),
+                        from_source,
                     });
                     Some(TaskStore { name, changelog, store })
                 })
