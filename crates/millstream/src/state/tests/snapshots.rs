@@ -64,6 +64,9 @@ trait Subject {
     /// All that it says, at a time. It may change on the way.
     fn reads(&self, now: Timestamp) -> Vec<String>;
 
+    /// What is due is done before a commit.
+    fn before_commit(&self, _now: Timestamp) {}
+
     /// What counts of a row's value.
     fn counts(value: Vec<u8>) -> Vec<u8> {
         value
@@ -78,7 +81,10 @@ fn run<S: Subject>(mut kept: Kept<S>, before: &[Op], during: &[Op], after: &[Cha
     let obey = |kept: &mut Kept<S>, op: &Op| match *op {
         Op::Change(change) => kept.handle.change(change, kept.clock.now()),
         Op::Advance(by) => kept.clock.advance_sources(kept.clock.now() + by),
-        Op::Commit => kept.commit(),
+        Op::Commit => {
+            kept.handle.before_commit(kept.clock.now());
+            kept.commit();
+        }
         Op::Rollback => kept.rollback(),
         Op::Step(_) => {}
     };
@@ -101,7 +107,7 @@ fn run<S: Subject>(mut kept: Kept<S>, before: &[Op], during: &[Op], after: &[Cha
     };
     assert_eq!(kept.changelog.rows().find(missed), None);
 
-    kept.commit();
+    obey(&mut kept, &Op::Commit);
     let mut moved = kept.restored_from(&rows, from);
     let now = kept.clock.now();
     assert_eq!(moved.handle.reads(now), kept.handle.reads(now));
@@ -111,7 +117,7 @@ fn run<S: Subject>(mut kept: Kept<S>, before: &[Op], during: &[Op], after: &[Cha
         after.iter().for_each(|change| obey(kept, &Op::Change(*change)));
         obey(kept, &Op::Advance(9));
         let from = kept.changelog.log.len();
-        kept.commit();
+        obey(kept, &Op::Commit);
         let rows = kept.changelog.log[from..].iter();
         let rows = rows.map(|row| Logged { value: row.value.clone().map(S::counts), ..row.clone() });
         rows.map(|row| (row.key.clone(), row)).collect::<BTreeMap<_, _>>()
@@ -270,6 +276,10 @@ impl Bounds for Late {
 }
 
 impl Subject for Rc<UnjoinedStore<String>> {
+    fn before_commit(&self, now: Timestamp) {
+        self.take_due(now).unwrap();
+    }
+
     fn change(&self, change: Change, now: Timestamp) {
         let side = if change.key < 4 { JoinSide::Left } else { JoinSide::Right };
         let unjoined = Unjoined { timestamp: now + change.time, side, key: Rc::new(key(change.key / 2)) };
