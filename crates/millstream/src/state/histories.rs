@@ -4,6 +4,7 @@ use std::hash::Hash;
 use indexmap::IndexMap;
 
 use super::versioned::VersionedPut;
+use super::{FlushError, SnapshotCursor};
 use crate::record::Timestamp;
 
 /// The versions of each key's value, with the undo log of what changed since the last commit.
@@ -145,6 +146,33 @@ impl<K: Hash + Eq + Clone, V> Histories<K, V> {
                 write(key, version.timestamp, None)?;
             }
         }
+        Ok(())
+    }
+
+    /// The next step of a snapshot: key, time, and the value, `None` for that there is none. From the last key down, as
+    /// [`Rows`](super::rows::Rows) do.
+    pub(crate) fn committed(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        mut look: impl FnMut(&K, Timestamp, Option<&V>) -> Result<(), FlushError>,
+    ) -> Result<(), FlushError> {
+        let to = cursor.place().map_or(self.rows.len(), |below: &usize| self.rows.len().min(*below));
+        let (mut from, mut looked) = (to, 0);
+        while from > 0 && looked < rows_max.max(1) {
+            from -= 1;
+            let Some((key, versions)) = self.rows.get_index(from) else { continue };
+            looked += versions.len();
+            for version in versions.iter().filter(|version| version.state == State::Committed) {
+                look(key, version.timestamp, version.value.as_ref())?;
+            }
+        }
+        for Undo { row, timestamp, before } in self.undo.iter().filter(|undo| (from..to).contains(&undo.row)) {
+            if let (Some(value), Some((key, _))) = (before, self.rows.get_index(*row)) {
+                look(key, *timestamp, value.as_ref())?;
+            }
+        }
+        cursor.go_on((from > 0).then_some(from));
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::Hash;
+use std::ops::Bound;
 use std::rc::Rc;
 
 use indexmap::IndexMap;
@@ -19,7 +20,7 @@ pub(crate) struct JoinRows<K, V> {
 }
 
 /// A record's time, and how many came before it: tells all records apart.
-type Arrival = (Timestamp, u64);
+pub(crate) type Arrival = (Timestamp, u64);
 
 struct Row<V> {
     timestamp: Timestamp,
@@ -89,6 +90,21 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
             let rows = self.by_key.get(key)?;
             let row = rows.get(rows.partition_point(|row| row.place() < (arrival.0, *number)))?;
             Some((&**key, row.timestamp, row.number, &row.value))
+        })
+    }
+
+    /// The committed records that come after an arrival, by time: the arrival, key, time, number, and value.
+    pub(crate) fn committed_after(
+        &self,
+        after: Option<Arrival>,
+    ) -> impl Iterator<Item = (Arrival, &K, Timestamp, u32, &V)> {
+        let first_added = self.next - self.added.len() as u64;
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let committed = self.by_time.range((from, Bound::Unbounded)).filter(move |(at, _)| at.1 < first_added);
+        committed.filter_map(|(arrival, (key, number))| {
+            let rows = self.by_key.get(key)?;
+            let row = rows.get(rows.partition_point(|row| row.place() < (arrival.0, *number)))?;
+            Some((*arrival, &**key, row.timestamp, row.number, &row.value))
         })
     }
 

@@ -3,7 +3,7 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use super::join_rows::JoinRows;
-use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
+use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, append_key, encode_row};
@@ -125,6 +125,26 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for JoinWindowStore<K, V> {
 
     fn rollback(&self) {
         self.rows.borrow_mut().rollback();
+    }
+
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
+        let rows = self.rows.borrow();
+        let (mut last, mut count) = (None, 0);
+        for (arrival, key, timestamp, number, value) in
+            rows.committed_after(cursor.place().copied()).take(rows_max.max(1))
+        {
+            self.encode_key(key, timestamp, number, &mut key_bytes)?;
+            write(&key_bytes, encode_row(&*self.store.value, value, &mut value_bytes)?, timestamp)?;
+            (last, count) = (Some(arrival), count + 1);
+        }
+        cursor.go_on(last.filter(|_| count == rows_max.max(1)));
+        Ok(())
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

@@ -3,8 +3,9 @@ use std::hash::Hash;
 
 use super::expiry::TimeToLive;
 use super::null::NullValues;
+use super::snapshot::Look;
 use super::write::RowWriter;
-use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
+use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::SerdeError;
@@ -29,6 +30,16 @@ pub(crate) trait KeyedRows<K, V>: Default {
     where
         K: 'a,
         V: 'a;
+
+    /// The next step of a snapshot.
+    fn committed(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        look: &mut Look<'_, K, V>,
+    ) -> Result<(), FlushError>
+    where
+        K: 'static;
 
     fn commit(&mut self);
 
@@ -164,6 +175,15 @@ impl<R: KeyedRows<K, V>, K: Hash + Eq + Clone + 'static, V: 'static> StateStore 
 
     fn reserve(&self, rows: usize) {
         self.rows.borrow_mut().reserve(rows);
+    }
+
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        RowWriter::new(&self.store, write).write_committed(&*self.rows.borrow(), cursor, rows_max)
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

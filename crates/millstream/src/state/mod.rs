@@ -20,6 +20,7 @@ mod partial;
 mod rows;
 mod seen;
 mod session;
+mod snapshot;
 mod sorted;
 mod source;
 mod spans;
@@ -49,6 +50,7 @@ pub(crate) use join_window::JoinWindowStore;
 pub(crate) use partial::PartialRows;
 pub(crate) use rows::ChangedRow;
 pub(crate) use seen::SeenStore;
+pub(crate) use snapshot::SnapshotCursor;
 pub(crate) use sorted::{RowCodec, SortedStore};
 pub(crate) use source::SourceRows;
 pub(crate) use spans::{SpanKeys, SpanRows, Spans};
@@ -94,6 +96,16 @@ pub(crate) trait StateStore {
 
     /// Makes room for about so many rows that will be restored; must not cost much if they do not come.
     fn reserve(&self, _rows: usize) {}
+
+    /// Hands out the next rows as they were at the last commit, about `rows_max` of them, as [`StateStore::flush`] would write
+    /// them: see [`snapshot`]. The rows of one key come in one step, and a step looks at all that changed since the last
+    /// commit; so it is cheapest right after one.
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError>;
 
     /// Takes one record of the changelog.
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError>;

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use super::kept::{KeyedRows, Row};
+use super::snapshot::Look;
+use super::{FlushError, SnapshotCursor};
 use crate::record::Timestamp;
 
 /// Rows in the order of their keys, with the undo log of what changed since the last commit.
@@ -99,6 +101,43 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
             let never_seen = before.is_none() && row.value.is_none();
             (!never_seen).then_some((key, row.value.as_ref(), row.timestamp))
         })
+    }
+
+    fn committed(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        look: &mut Look<'_, K, V>,
+    ) -> Result<(), FlushError>
+    where
+        K: 'static,
+    {
+        let after = cursor.place::<K>().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rows = self.rows.range((after, Bound::Unbounded));
+        let (mut last, mut looked, mut changed) = (None, 0, false);
+        while looked < rows_max.max(1)
+            && let Some((key, row)) = rows.next()
+        {
+            last = Some(key);
+            match &row.value {
+                _ if row.dirty => (looked, changed) = (looked + 1, true),
+                Some(value) => looked += look(key, value, row.timestamp)?,
+                None => {}
+            }
+        }
+        let Some(last) = last else {
+            cursor.go_on(None::<K>);
+            return Ok(());
+        };
+        let range = (after, Bound::Included(last));
+        for Undo { key, before } in self.undo.iter().filter(|undo| changed && range.contains(&&undo.key)) {
+            if let Some((value, timestamp)) = before {
+                look(key, value, *timestamp)?;
+            }
+        }
+        let next = rows.next().map(|_| last.clone());
+        cursor.go_on(next);
+        Ok(())
     }
 
     fn commit(&mut self) {

@@ -3,7 +3,7 @@ use std::hash::Hash;
 
 use indexmap::IndexMap;
 
-use super::{FlushError, StateStore, StoreOptions, WriteRow};
+use super::{FlushError, SnapshotCursor, StateStore, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::SerdeError;
@@ -55,6 +55,16 @@ impl<K, A> StateStore for PartialRows<K, A> {
 
     fn rollback(&self) {
         self.rows.borrow_mut().clear();
+    }
+
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        _rows_max: usize,
+        _write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        cursor.go_on(None::<()>);
+        Ok(())
     }
 
     fn restore(&self, _record: &Message<'_>) -> Result<(), SerdeError> {

@@ -5,6 +5,8 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 
 use super::kept::{KeyedRows, Row};
+use super::snapshot::Look;
+use super::{FlushError, SnapshotCursor};
 use crate::record::Timestamp;
 
 /// A row that changed since the last commit: what it was then, and what it is now.
@@ -141,6 +143,37 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
             let never_seen = undo.before.is_none() && row.value.is_none();
             (!never_seen).then_some((key, row.value.as_ref(), row.timestamp))
         })
+    }
+
+    /// From the last row down: one that goes is replaced by the last one, which was handed out already or is to be yet, and a
+    /// new one lies behind.
+    fn committed(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        look: &mut Look<'_, K, V>,
+    ) -> Result<(), FlushError>
+    where
+        K: 'static,
+    {
+        let to = cursor.place().map_or(self.rows.len(), |below: &usize| self.rows.len().min(*below));
+        let (mut from, mut looked, mut changed) = (to, 0, false);
+        while from > 0 && looked < rows_max.max(1) {
+            from -= 1;
+            let Some((key, row)) = self.rows.get_index(from) else { continue };
+            match &row.value {
+                _ if row.dirty => (looked, changed) = (looked + 1, true),
+                Some(value) => looked += look(key, value, row.timestamp)?,
+                None => {}
+            }
+        }
+        for undo in self.undo.iter().filter(|undo| changed && (from..to).contains(&undo.row)) {
+            if let (Some((value, timestamp)), Some((key, _))) = (&undo.before, self.rows.get_index(undo.row)) {
+                look(key, value, *timestamp)?;
+            }
+        }
+        cursor.go_on((from > 0).then_some(from));
+        Ok(())
     }
 
     fn commit(&mut self) {

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use super::kept::KeyedRows;
 use super::rows::Rows;
-use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
+use super::write::RowWriter;
+use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, append_key, encode};
@@ -122,13 +123,25 @@ impl<I: Hash + Eq + Clone + 'static> StateStore for SeenIds<I> {
         self.ids.borrow_mut().rollback();
     }
 
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        RowWriter::new(&self.store, write).write_committed(&*self.ids.borrow(), cursor, rows_max)
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let id = self.store.key.decode(record.key.unwrap_or_default())?;
         let seen = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
-        if let Some(seen) = seen {
+        let mut ids = self.ids.borrow_mut();
+        if let Some(seen) = seen
+            && ids.get(&id).is_none_or(|(before, _)| *before != seen)
+        {
             self.by_time.borrow_mut().entry(seen).or_default().push(id.clone());
         }
-        self.ids.borrow_mut().restore(id, seen, record.timestamp);
+        ids.restore(id, seen, record.timestamp);
         Ok(())
     }
 }

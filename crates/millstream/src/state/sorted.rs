@@ -4,7 +4,7 @@ use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
+use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{Serde, SerdeError, encode_row};
@@ -97,7 +97,7 @@ impl<K, V> Connect for SortedStore<K, V> {
     }
 }
 
-impl<K: Ord + 'static, V: 'static> StateStore for SortedRows<K, V> {
+impl<K: Ord + Clone + 'static, V: 'static> StateStore for SortedRows<K, V> {
     fn options(&self) -> Option<&StoreOptions> {
         None
     }
@@ -134,6 +134,41 @@ impl<K: Ord + 'static, V: 'static> StateStore for SortedRows<K, V> {
                 None => rows.remove(&key),
             };
         }
+    }
+
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        let (rows, undo) = (self.rows.borrow(), self.undo.borrow());
+        let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
+        let mut hand_out = |key: &K, (value, timestamp): &(V, Timestamp)| {
+            key_bytes.clear();
+            (self.codec.encode_key)(key, &mut key_bytes)?;
+            let value = encode_row(&*self.codec.value, value, &mut value_bytes)?;
+            Ok::<_, FlushError>(write(&key_bytes, value, *timestamp)?)
+        };
+        let after = cursor.place::<K>().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut next_rows = rows.range((after, Bound::Unbounded));
+        let mut last = None;
+        for (key, row) in next_rows.by_ref().take(rows_max.max(1)) {
+            if !undo.contains_key(key) {
+                hand_out(key, row)?;
+            }
+            last = Some(key);
+        }
+        let last = next_rows.next().and(last);
+        // What is deleted, but not committed, lies here alone.
+        for (key, undo) in undo.range((after, last.map_or(Bound::Unbounded, Bound::Included))) {
+            if let Some(before) = &undo.before {
+                hand_out(key, before)?;
+            }
+        }
+        let last = last.cloned();
+        cursor.go_on(last);
+        Ok(())
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

@@ -1,7 +1,7 @@
 use std::hash::Hash;
 use std::rc::Rc;
 
-use super::{FlushError, KeyValueStore, StateStore, StoreOptions, WriteRow};
+use super::{FlushError, KeyValueStore, SnapshotCursor, StateStore, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::SerdeError;
@@ -44,6 +44,17 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SourceRo
 
     fn reserve(&self, rows: usize) {
         self.rows.reserve(rows);
+    }
+
+    // Whoever gets the rest reads the topic.
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        _rows_max: usize,
+        _write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        cursor.go_on(None::<()>);
+        Ok(())
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

@@ -10,7 +10,7 @@ use indexmap::IndexSet;
 use super::kept::KeyedRows;
 use super::rows::{ChangedRow, Rows};
 use super::window::split_key;
-use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
+use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, append_key, encode_row, split_session};
@@ -400,6 +400,29 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
                 self.closing.insert(spans.end_from(self.handed_out.get()), key);
             }
         }
+    }
+
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        if cursor.is_at_start() && self.handed_out_committed.get() != Timestamp::MIN {
+            write(HANDED_OUT, Some(&self.handed_out_committed.get().to_be_bytes()), self.clock.now().max(0))?;
+        }
+        let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
+        self.rows.borrow().committed(cursor, rows_max, &mut |key, spans, _| {
+            for span in &spans.list {
+                self.encode_key(key, span.window, &mut key_bytes)?;
+                let value = match &span.value {
+                    Some(value) => encode_row(&*self.store.value, value, &mut value_bytes)?,
+                    None => None,
+                };
+                write(&key_bytes, value, span.timestamp)?;
+            }
+            Ok(spans.list.len())
+        })
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

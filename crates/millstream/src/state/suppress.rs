@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use super::kept::KeyedRows;
 use super::rows::Rows;
-use super::{FlushError, StateStore, Store, StoreOptions, WriteRow};
+use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::{Headers, Timestamp};
 use crate::serde::{SerdeError, append_key, encode};
@@ -216,6 +216,22 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for Suppress
             }
         }
         rows.rollback();
+    }
+
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        let (mut key_bytes, mut row_bytes, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
+        self.rows.borrow().committed(cursor, rows_max, &mut |key, row, timestamp| {
+            key_bytes.clear();
+            append_key(&*self.store.key, key, &mut key_bytes)?;
+            self.encode_row(row, &mut row_bytes, &mut scratch)?;
+            write(&key_bytes, Some(&row_bytes), timestamp)?;
+            Ok(1)
+        })
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

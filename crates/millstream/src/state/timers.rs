@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::kept::KeyedRows;
 use super::rows::Rows;
 use super::write::RowWriter;
-use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
+use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{Serde, SerdeError};
@@ -203,6 +203,16 @@ impl<K: Hash + Eq + Clone + 'static> StateStore for TimerRows<K> {
             }
         }
         rows.rollback();
+    }
+
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        let timers = self.timers.borrow();
+        RowWriter::new(&self.store, write).write_committed(&timers.rows, cursor, rows_max)
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::kept::KeyedRows;
 use super::rows::Rows;
-use super::{FlushError, StateStore, StoreOptions, WriteRow};
+use super::{FlushError, SnapshotCursor, StateStore, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{Serde, SerdeError, append_key};
@@ -62,6 +62,13 @@ pub(crate) trait Bounds {
 struct State {
     from: u32,
     told: bool,
+}
+
+impl State {
+    fn to_bytes(self) -> [u8; 5] {
+        let [a, b, c, d] = self.from.to_be_bytes();
+        [a, b, c, d, self.told.into()]
+    }
 }
 
 /// All rows, and some that are gone.
@@ -187,6 +194,13 @@ impl<K: Hash + Eq + 'static> UnjoinedStore<K> {
         self.queues.borrow_mut().add(told, at, unjoined.clone());
     }
 
+    fn encode_key(&self, unjoined: &Unjoined<K>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        out.clear();
+        out.extend_from_slice(&unjoined.timestamp.to_be_bytes());
+        out.push((unjoined.side == JoinSide::Left).into());
+        append_key(&*self.key, &unjoined.key, out)
+    }
+
     /// Deletes what is said of records that leave their window store with this commit.
     fn expire(&self, stream_time: Timestamp) {
         let (mut rows, mut queues) = (self.rows.borrow_mut(), self.queues.borrow_mut());
@@ -209,14 +223,8 @@ impl<K: Hash + Eq + 'static> StateStore for UnjoinedStore<K> {
         self.expire(stream_time);
         let mut key_bytes = Vec::new();
         for (unjoined, state, timestamp) in self.rows.borrow().changed() {
-            key_bytes.clear();
-            key_bytes.extend_from_slice(&unjoined.timestamp.to_be_bytes());
-            key_bytes.push((unjoined.side == JoinSide::Left).into());
-            append_key(&*self.key, &unjoined.key, &mut key_bytes)?;
-            let value = state.map(|state| {
-                let [a, b, c, d] = state.from.to_be_bytes();
-                [a, b, c, d, state.told.into()]
-            });
+            self.encode_key(unjoined, &mut key_bytes)?;
+            let value = state.map(|state| state.to_bytes());
             write(&key_bytes, value.as_ref().map(|bytes| &bytes[..]), timestamp)?;
         }
         Ok(())
@@ -233,6 +241,20 @@ impl<K: Hash + Eq + 'static> StateStore for UnjoinedStore<K> {
         for Taken { told, at, unjoined } in std::mem::take(&mut queues.taken) {
             queues.queue(told).insert(at, unjoined);
         }
+    }
+
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        let mut key_bytes = Vec::new();
+        self.rows.borrow().committed(cursor, rows_max, &mut |unjoined, state, timestamp| {
+            self.encode_key(unjoined, &mut key_bytes)?;
+            write(&key_bytes, Some(&state.to_bytes()), timestamp)?;
+            Ok(1)
+        })
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use super::{FlushError, StateStore, StoreOptions};
+use super::{FlushError, SnapshotCursor, StateStore, StoreOptions};
 use crate::broker::{BrokerError, Message};
 use crate::record::{Headers, Timestamp};
 use crate::serde::SerdeError;
@@ -149,6 +149,22 @@ impl Versions {
             write(key, None, row.timestamp, &self.moved_headers)?;
         }
         store.flush(stream_time, &mut |key, value, timestamp| write(key, value, timestamp, &self.headers))
+    }
+
+    /// Hands out the next rows of a snapshot; `false` for not yet: rows that have another key now are to be written first, with the
+    /// next commit, or whoever gets them would not know of the old ones.
+    pub(crate) fn snapshot(
+        &self,
+        store: &dyn StateStore,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteVersioned<'_>,
+    ) -> Result<bool, FlushError> {
+        if !self.moved.borrow().by_old_key.is_empty() {
+            return Ok(false);
+        }
+        store.snapshot(cursor, rows_max, &mut |key, value, timestamp| write(key, value, timestamp, &self.headers))?;
+        Ok(true)
     }
 
     pub(crate) fn commit(&self, store: &dyn StateStore, stream_time: Timestamp) {

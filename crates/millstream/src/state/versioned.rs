@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::histories::Histories;
-use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
+use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, append_key, encode};
@@ -115,6 +115,26 @@ impl<K, V> Connect for VersionedStore<K, V> {
     }
 }
 
+impl<K: 'static, V: 'static> VersionedRows<K, V> {
+    fn encode_key(&self, key: &K, timestamp: Timestamp, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        out.clear();
+        append_key(&*self.store.key, key, out)?;
+        out.extend_from_slice(&timestamp.to_be_bytes());
+        Ok(())
+    }
+
+    fn encode_version(&self, value: Option<&V>, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        let value = match value {
+            Some(value) => encode(&*self.store.value, value, scratch)?,
+            None => None,
+        };
+        out.clear();
+        out.push(u8::from(value.is_some()));
+        out.extend_from_slice(value.unwrap_or_default());
+        Ok(())
+    }
+}
+
 impl<K: Hash + Eq + Clone + 'static, V: 'static> StateStore for VersionedRows<K, V> {
     fn options(&self) -> Option<&StoreOptions> {
         Some(&self.store.options)
@@ -126,19 +146,11 @@ impl<K: Hash + Eq + Clone + 'static, V: 'static> StateStore for VersionedRows<K,
     fn flush(&self, _stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut value_bytes, mut tagged) = (Vec::new(), Vec::new(), Vec::new());
         self.histories.borrow().changed(|key, timestamp, version| {
-            key_bytes.clear();
-            append_key(&*self.store.key, key, &mut key_bytes)?;
-            key_bytes.extend_from_slice(&timestamp.to_be_bytes());
+            self.encode_key(key, timestamp, &mut key_bytes)?;
             let Some(version) = version else {
                 return Ok(write(&key_bytes, None, timestamp)?);
             };
-            let value = match &version.value {
-                Some(value) => encode(&*self.store.value, value, &mut value_bytes)?,
-                None => None,
-            };
-            tagged.clear();
-            tagged.push(u8::from(value.is_some()));
-            tagged.extend_from_slice(value.unwrap_or_default());
+            self.encode_version(version.value.as_ref(), &mut value_bytes, &mut tagged)?;
             Ok(write(&key_bytes, Some(&tagged), timestamp)?)
         })
     }
@@ -149,6 +161,20 @@ impl<K: Hash + Eq + Clone + 'static, V: 'static> StateStore for VersionedRows<K,
 
     fn rollback(&self) {
         self.histories.borrow_mut().rollback();
+    }
+
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        let (mut key_bytes, mut value_bytes, mut tagged) = (Vec::new(), Vec::new(), Vec::new());
+        self.histories.borrow().committed(cursor, rows_max, |key, timestamp, value| {
+            self.encode_key(key, timestamp, &mut key_bytes)?;
+            self.encode_version(value, &mut value_bytes, &mut tagged)?;
+            Ok(write(&key_bytes, Some(&tagged), timestamp)?)
+        })
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::kept::KeyedRows;
 use super::null::NullValues;
 use super::rows::{ChangedRow, Rows};
-use super::{Connect, FlushError, StateStore, Store, StoreId, StoreOptions, WriteRow};
+use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, append_key, encode_row};
@@ -285,6 +285,41 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for WindowRows<K, V> {
             rows.rollback();
             rows.len() > 0
         });
+    }
+
+    fn snapshot(
+        &self,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+        write: &mut WriteRow<'_>,
+    ) -> Result<(), FlushError> {
+        let (mut key_bytes, mut value_bytes, mut left) = (Vec::new(), Vec::new(), rows_max.max(1));
+        let windows = self.rows.borrow();
+        let (mut at, mut within) = cursor.take().unwrap_or((Timestamp::MIN, SnapshotCursor::default()));
+        for (start, rows) in windows.range(at..) {
+            if left == 0 {
+                cursor.go_on(Some((at, within)));
+                return Ok(());
+            }
+            if *start != at {
+                (at, within) = (*start, SnapshotCursor::default());
+            }
+            let mut handed_out = 0;
+            rows.committed(&mut within, left, &mut |key, value, timestamp| {
+                self.encode_key(key, at, &mut key_bytes)?;
+                write(&key_bytes, encode_row(&*self.store.value, value, &mut value_bytes)?, timestamp)?;
+                handed_out += 1;
+                Ok(1)
+            })?;
+            left = left.saturating_sub(handed_out);
+            if !within.is_done() {
+                cursor.go_on(Some((at, within)));
+                return Ok(());
+            }
+            (at, within) = (at.saturating_add(1), SnapshotCursor::default());
+        }
+        cursor.go_on(None::<()>);
+        Ok(())
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

@@ -1,4 +1,5 @@
-use super::{FlushError, Store, WriteRow};
+use super::kept::KeyedRows;
+use super::{FlushError, SnapshotCursor, Store, WriteRow};
 use crate::record::Timestamp;
 use crate::serde::{append_key, encode_row};
 
@@ -24,5 +25,18 @@ impl<'a, 'w, K: 'static, V: 'static> RowWriter<'a, 'w, K, V> {
             None => None,
         };
         Ok((self.write)(&self.key, value, timestamp)?)
+    }
+
+    /// Writes the next step of a snapshot.
+    pub(crate) fn write_committed(
+        &mut self,
+        rows: &impl KeyedRows<K, V>,
+        cursor: &mut SnapshotCursor,
+        rows_max: usize,
+    ) -> Result<(), FlushError> {
+        rows.committed(cursor, rows_max, &mut |key, value, timestamp| {
+            self.write(key, Some(value), timestamp)?;
+            Ok(1)
+        })
     }
 }

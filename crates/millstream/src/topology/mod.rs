@@ -4,6 +4,7 @@ mod builder;
 mod describe;
 mod graph;
 mod plan;
+mod snapshot;
 mod split;
 mod time;
 
@@ -11,6 +12,7 @@ pub use builder::TopologyBuilder;
 pub use plan::{InternalTopic, Plan};
 
 pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator, Source, TimestampOf, WindowTimes};
+pub(crate) use snapshot::{TaskCursor, WriteSnapshot};
 pub(crate) use split::{TaskGraph, TaskStore};
 
 use std::rc::Rc;

@@ -44,6 +44,8 @@ pub(crate) struct Changelog {
     pub(crate) topic: TopicId,
     pub(crate) name: Arc<str>,
     pub(crate) versions: Versions,
+    /// Whether it is a source topic, which the store only reads.
+    pub(crate) from_source: bool,
 }
 
 impl TaskGraph {
@@ -73,6 +75,7 @@ impl TaskGraph {
                         topic,
                         name: graph.topics[topic.0 as usize].clone(),
                         versions: Versions::of(&*store),
+                        from_source,
                     });
                     Some(TaskStore { name, changelog, from_source, store })
                 })
