@@ -49,6 +49,8 @@ impl Reports {
 
     fn line(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         let role = self.role;
+        // librdkafka reports no error when a broker hangs up.
+        self.note_refusal(line, line);
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::error!(target: "librdkafka", role, facility, "{line}");
@@ -64,9 +66,7 @@ impl Reports {
     /// An error that librdkafka goes on after: it reconnects and asks again by itself.
     fn error(&self, error: &KafkaError, reason: &str) {
         let text = format!("{error}: {reason}");
-        if let Some(refusal) = refusal(&text) {
-            *self.refusal.lock().unwrap() = Some((refusal, reason.to_owned()));
-        }
+        self.note_refusal(&text, reason);
         let mut last = self.last.lock().unwrap();
         let repeated = last.as_ref().is_some_and(|(said, when)| *said == text && when.elapsed() < REPEATED_ERROR);
         if repeated || self.role == PROBE {
@@ -76,6 +76,12 @@ impl Reports {
         }
         if !repeated {
             *last = Some((text, Instant::now()));
+        }
+    }
+
+    fn note_refusal(&self, text: &str, reason: &str) {
+        if let Some(refusal) = refusal(text) {
+            *self.refusal.lock().unwrap() = Some((refusal, reason.to_owned()));
         }
     }
 

@@ -17,9 +17,6 @@ use crate::start;
 /// How long one question to the cluster may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a connection is tried that is refused for its credentials or certificates.
-const REFUSED_LIMIT: Duration = Duration::from_secs(2);
-
 /// A topic as the cluster's metadata show it.
 pub(crate) struct TopicState {
     pub(crate) partitions: i32,
@@ -63,9 +60,10 @@ impl MetadataClient {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             };
-            // Another broker may have let the client in, or one that starts may not know its users yet: so not at once.
-            if start.elapsed() >= REFUSED_LIMIT.min(limit)
-                && let Some((refusal, reason)) = self.consumer.context().refusal()
+            // Another broker may let the client in, or one that starts may not know its users yet: so not at once.
+            if let Some((refusal, reason)) = self.consumer.context().refusal()
+                && start.elapsed() >= refusal.patience().min(limit)
+                && refusal.is_certain(bootstrap_servers)
             {
                 let explained = refusal::explained(refusal, settings);
                 let message =

@@ -1,5 +1,7 @@
 //! Connections that are refused for reasons that waiting does not change: certificates, passwords, protocols.
 
+use std::io::{Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
@@ -10,6 +12,9 @@ use crate::settings::KafkaSettings;
 
 /// How long the question may take whether a certificate fails by its name alone.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
+
+/// A broker that keeps a connection for longer knows who is there.
+const HUNG_UP_MS: u64 = 2_000;
 
 /// Why connections are refused, by what librdkafka says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +37,46 @@ pub(crate) enum Refusal {
     NeedsSasl,
 }
 
+impl Refusal {
+    /// How long a connection is tried that is refused for this.
+    pub(crate) fn patience(self) -> Duration {
+        match self {
+            // A broker that goes down hangs up, too.
+            Refusal::NeedsTls | Refusal::NeedsSasl => Duration::from_secs(5),
+            _ => Duration::from_secs(2),
+        }
+    }
+
+    /// Whether it is what it looks like. What hangs up on plain text may be a proxy before brokers that start.
+    pub(crate) fn is_certain(self, bootstrap_servers: &str) -> bool {
+        self != Refusal::NeedsTls || bootstrap_servers.split(',').any(|server| speaks_tls(server.trim()))
+    }
+}
+
+/// What a client of TLS 1.2 says first.
+fn client_hello() -> Vec<u8> {
+    // No session, two ciphers, no compression; one kind of curve (secp256r1) and of signature (RSA with SHA-256).
+    let tail = [0, 0, 4, 0xc0, 0x2f, 0xc0, 0x2b, 1, 0, 0, 16, 0, 10, 0, 4, 0, 2, 0, 23, 0, 13, 0, 4, 0, 2, 4, 1];
+    let body = [&[3, 3][..], &[7; 32], &tail].concat();
+    let length = body.len() as u8;
+    [&[0x16, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat()
+}
+
+/// Whether what listens there answers TLS with TLS.
+fn speaks_tls(server: &str) -> bool {
+    let mut found = server.to_socket_addrs().into_iter().flatten();
+    found.any(|address| {
+        let answer = TcpStream::connect_timeout(&address, PROBE_LIMIT).and_then(|mut stream| {
+            stream.set_read_timeout(Some(PROBE_LIMIT))?;
+            stream.write_all(&client_hello())?;
+            let mut first = [0; 2];
+            stream.read_exact(&mut first).map(|()| first)
+        });
+        // An alert or a handshake, of whatever version.
+        matches!(answer, Ok([0x15 | 0x16, 3]))
+    })
+}
+
 /// What an error that librdkafka reported is a refusal for, if it is one.
 pub(crate) fn refusal(reason: &str) -> Option<Refusal> {
     let has = |text: &str| reason.contains(text);
@@ -47,13 +92,19 @@ pub(crate) fn refusal(reason: &str) -> Option<Refusal> {
         Some(Refusal::NeedsPlain)
     } else if has("SSL handshake failed") || has("certificate required") || has("bad certificate") {
         Some(Refusal::ClientCertificate)
-    } else if has("connecting to a SSL listener?") {
+    } else if has("Disconnected") && has("in state APIVERSION_QUERY") {
         Some(Refusal::NeedsTls)
-    } else if has("broker might require SASL authentication") {
+    } else if has("Disconnected") && !has("sasl_") && is_hung_up_on(reason) {
         Some(Refusal::NeedsSasl)
     } else {
         None
     }
+}
+
+/// `… (after 8ms in state UP)`: the broker has answered one question and hung up at the next.
+fn is_hung_up_on(reason: &str) -> bool {
+    let after = reason.split("(after ").nth(1).and_then(|rest| rest.split_once("ms in state UP"));
+    after.and_then(|(ms, _)| ms.parse::<u64>().ok()).is_some_and(|ms| ms < HUNG_UP_MS)
 }
 
 /// What to do about it, with the properties' names.
@@ -151,11 +202,17 @@ mod tests {
 
     #[test]
     fn what_passes_by_itself_is_no_refusal() {
-        for reason in
-            ["127.0.0.1:1: Connect to ipv4#127.0.0.1:1 failed: Connection refused", "1/1 brokers are down", ""]
-        {
+        for reason in [
+            "127.0.0.1:1: Connect to ipv4#127.0.0.1:1 failed: Connection refused",
+            "1/1 brokers are down",
+            "",
+            "ssl://b:1/bootstrap: Disconnected: SSL connection closed by peer (after 60008ms in state UP)",
+            "sasl_ssl://b:1/bootstrap: Disconnected: SSL connection closed by peer (after 8ms in state UP)",
+        ] {
             assert_eq!(refusal(reason), None, "{reason}");
         }
+        let hung_up = "ssl://b:1/bootstrap: Disconnected: SSL connection closed by peer (after 8ms in state UP)";
+        assert_eq!(refusal(hung_up), Some(Refusal::NeedsSasl));
     }
 
     #[test]

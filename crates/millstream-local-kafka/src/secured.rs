@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 /// The listener SASL_SSL of a node: with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER (unsecured tokens), and an
-/// authorizer. Who comes by the plain listener may do everything; users only what ACLs give them.
+/// authorizer; after 5 s, a connection's credentials are asked for again. Who comes by the plain listener may do everything; users only what ACLs give them.
 #[derive(Clone, Debug)]
 pub struct Secured {
     /// The node's private key (PKCS #8) and its certificate, as PEM. The listener's name is `localhost`.
@@ -34,6 +34,7 @@ impl Secured {
             "listeners=BROKER://127.0.0.1:{plain_port},CONTROLLER://127.0.0.1:{controller_port},SECURED://127.0.0.1:{port}\n\
              advertised.listeners=BROKER://127.0.0.1:{plain_port},SECURED://localhost:{port}\n\
              listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL\n\
+             connections.max.reauth.ms=5000\n\
              listener.name.secured.ssl.keystore.type=PEM\n\
              listener.name.secured.ssl.keystore.location={}\n\
              listener.name.secured.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER\n\

