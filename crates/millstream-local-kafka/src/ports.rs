@@ -18,7 +18,8 @@ pub(crate) fn two_free_ports() -> Result<(u16, u16), LocalKafkaError> {
     Ok((free_port()?, free_port()?))
 }
 
-fn free_port() -> Result<u16, LocalKafkaError> {
+/// A free port of 127.0.0.1, as [`two_free_ports`].
+pub(crate) fn free_port() -> Result<u16, LocalKafkaError> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let count = u32::from(LAST - FIRST) + 1;
     let start = std::process::id().wrapping_mul(BLOCK);
