@@ -1,8 +1,13 @@
 //! Kills instances while records flow, and checks what comes out.
 
+mod cluster;
+mod disturb;
 mod eos;
 mod instance;
+mod instances;
 mod process;
+mod report;
+mod settle;
 
 use std::process::ExitCode;
 
@@ -20,6 +25,10 @@ enum Command {
     /// Three instances count keyed increments on a Kafka, are killed with SIGKILL and started again, and the Kafka is
     /// restarted. Ends with 0 only when nothing was lost, doubled or out of order.
     Eos(eos::Arguments),
+    /// Three instances count keyed increments on a Kafka of three brokers. Instances and brokers are killed or stand still, and
+    /// connections are cut, refused, slow, or lose requests or answers. Ends with 0 only when nothing was lost, doubled or out
+    /// of order.
+    Cluster(cluster::Arguments),
     /// One instance, as the other commands start them. Its standard input ends it: a line in order, its end at once.
     #[command(hide = true)]
     Instance(instance::Arguments),
@@ -28,13 +37,14 @@ enum Command {
 fn main() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Eos(arguments) => eos::run(&arguments),
+        Command::Cluster(arguments) => cluster::run(&arguments),
         Command::Instance(arguments) => instance::run(&arguments).map(|()| true),
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eos::say(&format!("failed: {error:#}"));
+            report::say(&format!("failed: {error:#}"));
             ExitCode::FAILURE
         }
     }
