@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 
 use crate::process::Process;
 use crate::report::say;
+use crate::status::Status;
 
 /// The instances, by number; logs are kept for who must look.
 pub(crate) struct Instances {
@@ -38,9 +39,18 @@ impl Instances {
     pub(crate) fn start_again(&mut self, index: usize) -> Result<()> {
         let mut arguments = self.arguments.clone();
         arguments.extend(["--instance".to_owned(), index.to_string()]);
+        let status = self.logs.join(format!("instance-{index}.status"));
+        // What the one before has told is over.
+        std::fs::write(&status, [])?;
+        arguments.extend(["--status".to_owned(), status.display().to_string()]);
         let process = Process::start(&arguments, &self.logs.join(format!("instance-{index}.log")))?;
         self.running[index] = Some(process);
         Ok(())
+    }
+
+    /// What one tells about itself.
+    pub(crate) fn status(&self, index: usize) -> Status {
+        Status::read(&self.logs.join(format!("instance-{index}.status")))
     }
 
     /// Kills one with SIGKILL. One that had ended by itself is an error.
