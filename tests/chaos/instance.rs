@@ -1,4 +1,5 @@
 use std::io::{BufRead, stdin};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +13,9 @@ use millstream_service::run::{RunOptions, run as run_instance};
 use millstream_tests::cluster::settings;
 use millstream_tests::faults::OffsetsOutside;
 use millstream_tests::workload::Workload;
+
+use crate::status::tell;
+use crate::steady::Steady;
 
 /// What an instance and its workload are like.
 #[derive(Args, Clone)]
@@ -73,33 +77,52 @@ pub(crate) struct Arguments {
     pub(crate) application_id: String,
     #[arg(long)]
     pub(crate) instance: usize,
+    /// Where its status is written, again and again.
+    #[arg(long)]
+    status: PathBuf,
+    /// Counts steady input, and not increments.
+    #[arg(long)]
+    steady: bool,
+    /// After how long without a heartbeat a member is gone, under the classic protocol.
+    #[arg(long)]
+    session_timeout_ms: Option<u64>,
 }
 
 /// How long the transaction is held back when offsets are committed outside of it: most of a worker's time, so that a kill
 /// falls into it.
 const PAUSE: Duration = Duration::from_secs(1);
 
-pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
-    let manner = &arguments.manner;
-    let settings = settings(&arguments.bootstrap_servers, manner.group_protocol(), &arguments.application_id);
-    let mut broker: Arc<dyn Broker> = Arc::new(KafkaBroker::new(settings)?);
-    if manner.offsets_outside {
-        broker = Arc::new(OffsetsOutside { broker, pause: PAUSE, fenced_every: None });
-    }
-    let options = Options {
+/// What the engine is told.
+fn options(arguments: &Arguments) -> Options {
+    Options {
         workers: 2,
-        guarantee: match manner.guarantee {
+        guarantee: match arguments.manner.guarantee {
             Guarantee::ExactlyOnce => millstream::worker::Guarantee::ExactlyOnce,
             Guarantee::AtLeastOnce => millstream::worker::Guarantee::AtLeastOnce,
         },
         ..Options::new(arguments.application_id.as_str(), format!("instance-{}", arguments.instance))
-    };
-    let application = Application::new(options, Workload(arguments.application_id.clone()).define())?;
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let (manner, id) = (&arguments.manner, arguments.application_id.clone());
+    let mut settings = settings(&arguments.bootstrap_servers, manner.group_protocol(), &id);
+    if let (Some(timeout), Protocol::Classic) = (arguments.session_timeout_ms, manner.protocol) {
+        settings.consumer_properties.insert("session.timeout.ms".into(), timeout.to_string());
+    }
+    let mut broker: Arc<dyn Broker> = Arc::new(KafkaBroker::new(settings)?);
+    if manner.offsets_outside {
+        broker = Arc::new(OffsetsOutside { broker, pause: PAUSE, fenced_every: None });
+    }
+    let define = if arguments.steady { Steady(id).define() } else { Workload(id).define() };
+    let application = Application::new(options(arguments), define)?;
     let stop = Arc::new(AtomicBool::new(false));
     obey_stdin(stop.clone());
     let options = RunOptions { shutdown_timeout: Duration::from_secs(30) };
-    run_instance(application, broker, &options, &stop, |_| ()).map_err(|error| anyhow!("{error}"))
+    let status = arguments.status.clone();
+    run_instance(application, broker, &options, &stop, |workers| tell(status, workers))
+        .map_err(|error| anyhow!("{error}"))
 }
 
 /// Stops in order at the first line; at the end, which comes when the parent is gone, ends the process.

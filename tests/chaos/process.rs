@@ -1,12 +1,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-/// An instance as a process of its own.
+/// An instance as a process of its own; killed when dropped.
 pub(crate) struct Process {
     child: Child,
     log: PathBuf,
@@ -25,6 +26,8 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(file.try_clone()?)
             .stderr(file)
+            // One that stands still is ended by the system when its parent is gone, as its group has nobody left.
+            .process_group(0)
             .spawn()?;
         Ok(Process { child, log: log.to_owned() })
     }
@@ -34,6 +37,16 @@ impl Process {
         self.is_alive()?;
         self.child.kill()?;
         self.child.wait()?;
+        Ok(())
+    }
+
+    /// Has it stand still (`STOP`) or go on (`CONT`).
+    pub(crate) fn signal(&self, name: &str) -> Result<()> {
+        let pid = self.child.id().to_string();
+        let status = Command::new("sh").args(["-c", r#"kill "-$1" "$2""#, "signal", name, &pid]).status()?;
+        if !status.success() {
+            bail!("an instance cannot be sent SIG{name}; see {}", self.log.display());
+        }
         Ok(())
     }
 
@@ -62,5 +75,13 @@ impl Process {
         self.child.kill()?;
         self.child.wait()?;
         bail!("an instance did not end within {STOP_LIMIT:?}; see {}", self.log.display())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An error says that it has ended already, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

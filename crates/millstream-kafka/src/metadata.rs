@@ -148,7 +148,12 @@ impl MetadataClient {
                 .add_partition_offset(topic, *partition, Offset::Offset(timestamp))
                 .map_err(|e| errors::of_client(&what(), &e))?;
         }
-        let found = self.consumer.offsets_for_times(asked, ANSWER_LIMIT).map_err(|e| errors::of_client(&what(), &e))?;
+        let found = self.consumer.offsets_for_times(asked, ANSWER_LIMIT).map_err(|e| errors::of_client(&what(), &e));
+        let has_all = found.as_ref().is_ok_and(|found| found.elements().iter().all(|element| element.error().is_ok()));
+        if !has_all {
+            start::find_leaders_anew(&self.consumer, partitions.iter());
+        }
+        let found = found?;
         let offset_of = |partition: &TopicPartition| {
             let element = found.find_partition(&partition.topic, partition.partition);
             match element.as_ref().map(|element| (element.error(), element.offset())) {

@@ -23,6 +23,10 @@ const POSITIONS_LIMIT: Duration = Duration::from_secs(10);
 /// By how much the broker's or librdkafka's own limit may be missed.
 const SLACK: Duration = Duration::from_secs(5);
 
+/// A call of the transaction is given this much time at least. librdkafka forgets which call is under way when one that goes
+/// on with it times out at once; it then takes the broker's answer to a commit for that to an abort, and ends the process.
+const CALL_MIN: Duration = Duration::from_secs(1);
+
 /// How long is waited at once where the member may leave, or the producer fail, meanwhile.
 const TURN: Duration = Duration::from_millis(200);
 
@@ -117,14 +121,15 @@ impl KafkaProducer {
         let deadline = Instant::now() + self.transaction_limit;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Err(failure) = call(&self.native, left) else { return Ok(()) };
+            let Err(failure) = call(&self.native, left.max(CALL_MIN)) else { return Ok(()) };
             if !failure.retriable || failure.fatal || failure.requires_abort {
                 return Err(self.classified(what, &failure));
             }
-            if left.is_zero() {
+            // Without one more call: see `CALL_MIN`.
+            if Instant::now() >= deadline {
                 return Err(self.described(what, ErrorKind::Fenced, &failure));
             }
-            std::thread::sleep(Duration::from_millis(10).min(left));
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

@@ -1,5 +1,6 @@
 //! Where readers start.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use millstream::broker::{Assignment, BrokerError, ErrorKind, Position, TopicPartition};
@@ -13,6 +14,9 @@ use crate::rights::Needed;
 
 /// How long the beginnings or the ends of partitions are asked for when they are to be read.
 pub(crate) const START_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long the leaders of a topic's partitions are asked for after an answer was missing.
+const LEADERS_LIMIT: Duration = Duration::from_secs(1);
 
 /// The position as librdkafka writes it.
 pub(crate) fn native_offset(position: Position) -> Offset {
@@ -75,9 +79,17 @@ pub(crate) fn offsets(
         list.add_partition_offset(&partition.topic, partition.partition, native_offset(*position))
             .map_err(|error| errors::of_client(&what(asked), &error))?;
     }
-    let answer = consumer
-        .offsets_for_times(list, limit)
-        .map_err(|error| errors::of_client(&format!("{} and others", what(first)), &error))?;
+    let answer = match consumer.offsets_for_times(list, limit) {
+        Ok(answer) => answer,
+        Err(error) => {
+            find_leaders_anew(consumer, positions.iter().map(|(partition, _)| *partition));
+            return Err(errors::of_client(&format!("{} and others", what(first)), &error));
+        }
+    };
+    let failed = |(partition, _): &&(&TopicPartition, Position)| {
+        answer.find_partition(&partition.topic, partition.partition).is_none_or(|element| element.error().is_err())
+    };
+    find_leaders_anew(consumer, positions.iter().filter(failed).map(|(partition, _)| *partition));
     let offset_of = |asked: &(&TopicPartition, Position)| {
         let (partition, _) = asked;
         let element = answer
@@ -94,6 +106,18 @@ pub(crate) fn offsets(
         }
     };
     Ok(positions.iter().map(offset_of).collect())
+}
+
+/// Asks the cluster who leads the partitions. That a partition had no leader when it was last asked is final for librdkafka
+/// where positions are asked for: it would not ask again for minutes, whoever leads it by then.
+pub(crate) fn find_leaders_anew<'a>(consumer: &KafkaConsumer, partitions: impl Iterator<Item = &'a TopicPartition>) {
+    let topics: BTreeSet<&str> = partitions.map(|partition| &*partition.topic).collect();
+    for topic in topics {
+        if let Err(error) = consumer.fetch_metadata(Some(topic), LEADERS_LIMIT) {
+            tracing::debug!("it is not known yet who leads the partitions of {topic}: {error}");
+            return;
+        }
+    }
 }
 
 /// Adds the partition, and where to start, to `list`.

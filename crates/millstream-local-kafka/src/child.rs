@@ -91,9 +91,9 @@ pub(crate) fn run(mut gated: Command, input: &str) -> io::Result<Output> {
     })
 }
 
-/// Asks `child` to end, with `SIGTERM`.
-pub(crate) fn terminate(child: &Child) -> io::Result<ExitStatus> {
-    Command::new("sh").args(["-c", r#"kill -TERM "$1""#, "terminate", &child.id().to_string()]).status()
+/// Sends `child` the signal of that name: `TERM`, `STOP`, `CONT`.
+pub(crate) fn signal(child: &Child, name: &str) -> io::Result<ExitStatus> {
+    Command::new("sh").args(["-c", r#"kill "-$1" "$2""#, "signal", name, &child.id().to_string()]).status()
 }
 
 fn input_of(child: &mut Child) -> io::Result<ChildStdin> {

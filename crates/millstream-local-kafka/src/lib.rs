@@ -4,12 +4,15 @@
 //! KRaft node, broker and controller in one process, on free ports of 127.0.0.1 with a data folder of its own.
 //! The node ends with this process, whichever way this process ends, `SIGKILL` included.
 //!
+//! [`LocalCluster`] is three of them, each to be killed, stopped and started again by itself.
+//!
 //! [`test_brokers`] tells a test which brokers to run against; `MILLSTREAM_TEST_BROKER` decides.
 
 mod child;
 mod errors;
 mod install;
 mod java;
+mod local_cluster;
 mod local_kafka;
 mod ports;
 mod secured;
@@ -21,6 +24,7 @@ mod tests;
 pub use errors::LocalKafkaError;
 pub use install::{are_jars_available, install, install_jars, is_available};
 pub use java::find_java;
+pub use local_cluster::{BROKERS, LocalCluster};
 pub use local_kafka::LocalKafka;
 pub use secured::Secured;
 pub use test_broker::{TestBroker, is_kafka_promised, test_broker, test_brokers};

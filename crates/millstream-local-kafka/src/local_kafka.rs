@@ -9,13 +9,16 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::child::{Guard, run, terminate};
+use crate::child::{Guard, run, signal};
 use crate::errors::{LocalKafkaError, last_lines};
 use crate::install::install;
 use crate::java::{find_java, kafka_class};
 use crate::ports::{free_port, two_free_ports};
-use crate::secured::{HEAP, Secured};
+use crate::secured::{self, Secured};
 use crate::server_properties::server_properties;
+
+/// The most that one node's heap takes.
+const HEAP: &str = "-Xmx1g";
 
 /// How long the node may take to get ready, and to stop.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -36,9 +39,8 @@ const PORT_TAKEN: &str = "Address already in use";
 const CLUSTER_ID: &str = "TWlsbHN0cmVhbUxvY2FsMQ";
 
 /// Warnings and errors, and the one line that says that the node is ready.
-const BROKER_OPTIONS: [&str; 6] = [
+const BROKER_OPTIONS: [&str; 5] = [
     "-Xms256m",
-    "-Xmx1g",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-Dorg.slf4j.simpleLogger.log.kafka.server.KafkaRaftServer=info",
     "-Dorg.slf4j.simpleLogger.showDateTime=true",
@@ -57,6 +59,8 @@ pub struct LocalKafka {
     address: String,
     /// The listener that demands credentials, and what it is made of.
     secured: Option<(String, Secured)>,
+    /// Java's option for the most that the heap takes.
+    heap: &'static str,
     /// The node; `None` while it is stopped.
     node: Option<Child>,
     /// How often the node was started: each start has a log of its own.
@@ -90,15 +94,29 @@ impl LocalKafka {
         let java = find_java()?;
         let jars = install()?;
         for _ in 1..PORT_TRIES {
-            let mut kafka = LocalKafka::format(java.clone(), jars.clone(), secured.clone())?;
+            let mut kafka = LocalKafka::single(java.clone(), jars.clone(), secured.clone())?;
             match kafka.launch() {
                 Err(LocalKafkaError::EndedAtStart { .. }) if kafka.log().contains(PORT_TAKEN) => {}
                 result => return result.map(|()| kafka),
             }
         }
-        let mut kafka = LocalKafka::format(java, jars, secured)?;
+        let mut kafka = LocalKafka::single(java, jars, secured)?;
         kafka.launch()?;
         Ok(kafka)
+    }
+
+    fn single(java: PathBuf, jars: PathBuf, secured: Option<Secured>) -> Result<LocalKafka, LocalKafkaError> {
+        let (broker, controller) = two_free_ports()?;
+        let Some(secured) = secured else {
+            return LocalKafka::format(java, jars, broker, HEAP, None, |logs| {
+                server_properties(broker, controller, logs)
+            });
+        };
+        let port = free_port()?;
+        LocalKafka::format(java, jars, broker, secured::HEAP, Some((port, secured.clone())), |logs| {
+            let folder = logs.parent().unwrap_or(logs);
+            server_properties(broker, controller, logs) + &secured.properties(broker, controller, port, folder)
+        })
     }
 
     /// The broker's address, `host:port`: what clients call their bootstrap servers. It stays over restarts.
@@ -124,7 +142,7 @@ impl LocalKafka {
     /// The node had to be killed after 60 s, or cannot be reached as a process.
     pub fn stop(&mut self) -> Result<(), LocalKafkaError> {
         let Some(node) = &mut self.node else { return Ok(()) };
-        terminate(node).map_err(LocalKafkaError::io("send SIGTERM to Kafka"))?;
+        signal(node, "TERM").map_err(LocalKafkaError::io("send SIGTERM to Kafka"))?;
         let end = Instant::now() + LIMIT;
         while node.try_wait().map_err(LocalKafkaError::io("wait for Kafka"))?.is_none() {
             if Instant::now() > end {
@@ -185,28 +203,33 @@ impl LocalKafka {
         Err(LocalKafkaError::ToolFailed { class: class.to_owned(), status: output.status, lines })
     }
 
-    /// A node that is not started yet, with a formatted data folder.
-    fn format(java: PathBuf, jars: PathBuf, secured: Option<Secured>) -> Result<LocalKafka, LocalKafkaError> {
+    /// A node that is not started yet, with a formatted data folder. Clients find it at `port` of 127.0.0.1; `properties` makes
+    /// its settings, given the folder for its data.
+    pub(crate) fn format(
+        java: PathBuf,
+        jars: PathBuf,
+        port: u16,
+        heap: &'static str,
+        secured: Option<(u16, Secured)>,
+        properties: impl FnOnce(&Path) -> String,
+    ) -> Result<LocalKafka, LocalKafkaError> {
         let folder = tempfile::Builder::new()
             .prefix("millstream-kafka-")
             .tempdir()
             .map_err(LocalKafkaError::io("make a data folder for Kafka"))?;
         let guard = Guard::start(Some(folder.path())).map_err(LocalKafkaError::io("start a shell to guard Kafka"))?;
-        let (broker_port, controller_port) = two_free_ports()?;
-        let address = format!("127.0.0.1:{broker_port}");
-        let mut text = server_properties(broker_port, controller_port, &folder.path().join("logs"));
+        let address = format!("127.0.0.1:{port}");
+        let text = properties(&folder.path().join("logs"));
         let mut arguments = Vec::new();
         let secured = match secured {
-            Some(secured) => {
-                let port = free_port()?;
+            Some((port, secured)) => {
                 secured.write_files(folder.path()).map_err(LocalKafkaError::io("write the keystore of Kafka"))?;
-                text.push_str(&secured.properties(broker_port, controller_port, port, folder.path()));
                 arguments = secured.format_arguments();
                 Some((format!("localhost:{port}"), secured))
             }
             None => None,
         };
-        let kafka = LocalKafka { java, jars, address, secured, node: None, starts: 0, guard, folder };
+        let kafka = LocalKafka { java, jars, address, secured, heap, node: None, starts: 0, guard, folder };
         let properties = kafka.properties();
         fs::write(&properties, text).map_err(LocalKafkaError::io(format!("write the file {properties:?}")))?;
 
@@ -224,34 +247,80 @@ impl LocalKafka {
 
     /// Starts the stopped node and waits until it is ready; a node that does not get ready is killed.
     fn launch(&mut self) -> Result<(), LocalKafkaError> {
+        self.spawn()?;
+        self.wait_until_ready()
+    }
+
+    /// Starts the node, unless it runs, and does not wait: [`LocalKafka::is_ready`] says when it serves.
+    ///
+    /// # Errors
+    ///
+    /// The process cannot be started.
+    pub fn spawn(&mut self) -> Result<(), LocalKafkaError> {
+        if self.node.is_some() {
+            return Ok(());
+        }
         self.starts += 1;
         let path = self.log_path();
         let log = File::create(&path).map_err(LocalKafkaError::io(format!("make the file {path:?}")))?;
         let errors = log.try_clone().map_err(LocalKafkaError::io(format!("open the file {path:?} twice")))?;
         let mut options = BROKER_OPTIONS.to_vec();
-        if self.secured.is_some() {
-            // The last one counts.
-            options.push(HEAP);
-        }
+        options.push(self.heap);
         let mut command = kafka_class(&self.java, &self.jars, self.folder.path(), &options, "kafka.Kafka");
         command.arg(self.properties()).stdout(Stdio::from(log)).stderr(Stdio::from(errors));
         let (node, _) = self.guard.spawn(command).map_err(LocalKafkaError::io("start Kafka"))?;
         self.node = Some(node);
-        let ready = self.wait_until_ready();
+        Ok(())
+    }
+
+    /// Whether the node serves since its last start.
+    ///
+    /// # Errors
+    ///
+    /// It has ended by itself; the error has the last 20 lines of its log.
+    pub fn is_ready(&mut self) -> Result<bool, LocalKafkaError> {
+        let Some(node) = &mut self.node else { return Ok(false) };
+        if let Some(status) = node.try_wait().map_err(LocalKafkaError::io("wait for Kafka"))? {
+            let lines = last_lines(&self.log());
+            return Err(LocalKafkaError::EndedAtStart { address: self.address.clone(), status, lines });
+        }
+        Ok(self.log().contains(READY))
+    }
+
+    /// Has the node stand still (`SIGSTOP`), with its connections open, until [`LocalKafka::resume`].
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached as a process.
+    pub fn pause(&mut self) -> Result<(), LocalKafkaError> {
+        self.send("STOP")
+    }
+
+    /// Has a node that stands still go on (`SIGCONT`).
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalKafka::pause`].
+    pub fn resume(&mut self) -> Result<(), LocalKafkaError> {
+        self.send("CONT")
+    }
+
+    fn send(&mut self, name: &str) -> Result<(), LocalKafkaError> {
+        let Some(node) = &self.node else { return Ok(()) };
+        signal(node, name).map(|_| ()).map_err(LocalKafkaError::io(format!("send SIG{name} to Kafka")))
+    }
+
+    pub(crate) fn wait_until_ready(&mut self) -> Result<(), LocalKafkaError> {
+        let ready = self.poll_until_ready();
         if ready.is_err() {
             self.kill()?;
         }
         ready
     }
 
-    fn wait_until_ready(&mut self) -> Result<(), LocalKafkaError> {
+    fn poll_until_ready(&mut self) -> Result<(), LocalKafkaError> {
         let end = Instant::now() + LIMIT;
-        while !self.log().contains(READY) {
-            let Some(node) = &mut self.node else { break };
-            if let Some(status) = node.try_wait().map_err(LocalKafkaError::io("wait for Kafka"))? {
-                let lines = last_lines(&self.log());
-                return Err(LocalKafkaError::EndedAtStart { address: self.address.clone(), status, lines });
-            }
+        while !self.is_ready()? {
             if Instant::now() > end {
                 let lines = last_lines(&self.log());
                 return Err(LocalKafkaError::NotReady { address: self.address.clone(), limit: LIMIT, lines });
@@ -261,8 +330,12 @@ impl LocalKafka {
         Ok(())
     }
 
-    /// Kills the node, if it still runs, and waits for its end.
-    fn kill(&mut self) -> Result<(), LocalKafkaError> {
+    /// Kills the node (`SIGKILL`), if it still runs, and waits for its end; ports and data stay for a restart.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be reached as a process.
+    pub fn kill(&mut self) -> Result<(), LocalKafkaError> {
         let Some(mut node) = self.node.take() else { return Ok(()) };
         let ended = node.kill().and_then(|()| node.wait());
         ended.map_err(LocalKafkaError::io("kill Kafka"))?;

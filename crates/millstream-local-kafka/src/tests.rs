@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::install::{POM, install_in};
 use crate::java::major_version;
 use crate::test_broker::{Choice, choice};
-use crate::{LocalKafka, LocalKafkaError, TestBroker, is_available, test_broker};
+use crate::{LocalCluster, LocalKafka, LocalKafkaError, TestBroker, is_available, test_broker};
 
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 const PRODUCER: &str = "org.apache.kafka.tools.ConsoleProducer";
@@ -80,6 +80,33 @@ fn data_and_address_survive_restarts_and_nothing_survives_the_drop() {
     assert!(folder.exists());
     drop(kafka);
     wait_until_gone(&address, &folder);
+}
+
+#[test]
+fn a_cluster_keeps_everything_on_three_nodes_and_serves_with_any_two() {
+    if !starts_kafka() {
+        return;
+    }
+    let mut cluster = LocalCluster::start(None).unwrap();
+    assert_eq!(cluster.bootstrap_servers().split(',').count(), 3);
+    cluster.broker(0).tool(TOPICS, &["--create", "--topic", "words", "--partitions", "3"]).unwrap();
+    let told = cluster.broker(0).tool(TOPICS, &["--describe", "--topic", "words"]).unwrap();
+    assert_eq!(told.matches("ReplicationFactor: 3").count(), 1, "{told}");
+    cluster.broker(0).tool_with_input(PRODUCER, &["--topic", "words"], "one\n").unwrap();
+
+    cluster.broker(1).kill().unwrap();
+    assert_eq!(consume(cluster.broker(0), "1"), "one\n");
+    cluster.broker(2).tool_with_input(PRODUCER, &["--topic", "words"], "two\n").unwrap();
+    cluster.broker(1).kill_and_restart().unwrap();
+
+    // One that stands still longer than its session loses its place, and takes it again; the one that was away has all.
+    cluster.broker(2).pause().unwrap();
+    thread::sleep(Duration::from_secs(5));
+    cluster.broker(2).resume().unwrap();
+    assert!(cluster.broker(2).is_ready().unwrap());
+    let mut words: Vec<String> = consume(cluster.broker(1), "2").lines().map(str::to_owned).collect();
+    words.sort();
+    assert_eq!(words, ["one", "two"]);
 }
 
 #[test]
