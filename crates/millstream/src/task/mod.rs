@@ -55,6 +55,22 @@ pub struct TaskId {
     pub partition: i32,
 }
 
+impl std::str::FromStr for TaskId {
+    type Err = TaskIdError;
+
+    fn from_str(text: &str) -> Result<Self, TaskIdError> {
+        let parsed = text.split_once('_').and_then(|(sub_topology, partition)| {
+            Some(TaskId { sub_topology: sub_topology.parse().ok()?, partition: partition.parse().ok()? })
+        });
+        parsed.filter(|task| task.partition >= 0).ok_or_else(|| TaskIdError(text.to_owned()))
+    }
+}
+
+/// A text is no task's name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("found `{0}`; a task's name is its sub-topology and its partition, as in 1_3")]
+pub struct TaskIdError(String);
+
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}_{}", self.sub_topology, self.partition)
@@ -215,6 +231,11 @@ impl Task {
     /// The position in a source topic up to which it is processed and committed; 0 if nothing is.
     pub(crate) fn committed(&self, topic: &str) -> i64 {
         self.inputs.iter().find(|input| *input.partition.topic == *topic).and_then(|input| input.committed).unwrap_or(0)
+    }
+
+    /// The task's graph, with its stores.
+    pub(crate) fn graph(&self) -> &TaskGraph {
+        &self.graph
     }
 
     /// The task's graph, with its stores, and its inputs' readers.

@@ -12,7 +12,7 @@ pub use builder::TopologyBuilder;
 pub use plan::{InternalTopic, Plan};
 
 pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator, Source, TimestampOf, WindowTimes};
-pub(crate) use snapshot::{TaskCursor, WriteSnapshot};
+pub(crate) use snapshot::{SnapshotStep, TaskCursor};
 pub(crate) use split::{TaskGraph, TaskStore};
 
 use std::rc::Rc;

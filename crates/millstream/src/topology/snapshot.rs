@@ -32,7 +32,6 @@ impl TaskGraph {
     ///
     /// With the positions in the changelogs as of the first step: who restores these rows, and then each changelog from its
     /// position on, has the stores as they are.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for whoever moves state"))]
     pub(crate) fn snapshot(
         &self,
         cursor: &mut TaskCursor,

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::step::RETRY_MS;
+use super::transfer::{Taken, TakingOver};
 use super::{TaskState, TaskStatus, Worker, WorkerStatus};
 use crate::broker::{Assignment, BrokerError, ErrorKind, PartitionReader, Position, TopicPartition};
 use crate::processor::ErrorPolicy;
@@ -17,6 +18,8 @@ pub(super) struct WarmCopy {
     /// Until when it is kept without being read on: long before a changelog could have forgotten a deletion. `None` for a
     /// standby, which is read on.
     parked_until: Option<Timestamp>,
+    /// While its stores are filled from another instance's memory.
+    filling: Option<TakingOver>,
 }
 
 /// How far a copy's store follows its changelog.
@@ -62,6 +65,27 @@ const PUBLISH_MS: i64 = 100;
 /// How often, in ms, it is told how far stores have come that are kept in source topics.
 const TELL_MS: i64 = 1_000;
 
+impl Copies {
+    /// Whether the copy of a task is being filled from another instance's memory.
+    pub(super) fn is_filling(&self, task: TaskId) -> bool {
+        self.all.iter().any(|copy| copy.task == task && copy.filling.is_some())
+    }
+
+    /// The stores of a copy.
+    pub(super) fn graph(&self, task: TaskId) -> Option<&TaskGraph> {
+        self.complete(task).map(|copy| &copy.graph)
+    }
+
+    /// Up to where in its changelogs the stores of a copy hold all there is; in the order of those that have one.
+    pub(super) fn positions(&self, task: TaskId) -> Option<Vec<i64>> {
+        self.complete(task).map(positions)
+    }
+
+    fn complete(&self, task: TaskId) -> Option<&WarmCopy> {
+        self.all.iter().find(|copy| copy.task == task && copy.filling.is_none())
+    }
+}
+
 impl WarmCopy {
     /// The state of a task that is given away; `positions` are the ends of its changelogs.
     pub(super) fn parked(
@@ -91,7 +115,17 @@ impl WarmCopy {
             must_seek: false,
             reader: None,
         });
-        WarmCopy { task, followed: followed.collect(), graph, parked_until: None }
+        WarmCopy { task, followed: followed.collect(), graph, parked_until: None, filling: None }
+    }
+
+    /// Whether it is one that is read on.
+    fn is_standby(&self) -> bool {
+        self.parked_until.is_none() && self.filling.is_none()
+    }
+
+    /// Whether it holds anything yet that is worth being kept, or a task that is to be opened waits for it.
+    fn is_kept(&self) -> bool {
+        self.filling.is_none() || self.parked_until.is_some()
     }
 
     /// Whether the copy can be completed up to there. A changelog that is shorter than it was is another one, made anew.
@@ -184,6 +218,7 @@ impl Worker {
     /// These are the standbys to keep, and no others; each with the limits of its changelogs, -1 where there is none.
     pub(super) fn set_standbys(&mut self, wanted: BTreeMap<TaskId, Vec<i64>>, now: Timestamp) {
         let until = now + self.options().parked_ms;
+        self.copies.all.retain(|copy| copy.is_kept() || wanted.contains_key(&copy.task));
         for copy in self.copies.all.iter_mut().filter(|copy| copy.parked_until.is_none()) {
             if !wanted.contains_key(&copy.task) {
                 copy.park(until);
@@ -204,19 +239,20 @@ impl Worker {
             self.copies.told_at = now;
             self.status.set_positions(self.positions_in_changelogs());
         }
+        let filled = self.fill_copies(now);
         if self.copies.wanted.is_empty() || now < self.copies.resume_at {
-            return false;
+            return filled;
         }
         let result = self.begin_standbys().and_then(|begun| {
             self.look_for_ends(now)?;
             Ok(begun | self.read_standbys(now, if is_busy { BATCH_BUSY } else { BATCH_IDLE }))
         });
         match result {
-            Ok(more) => more,
+            Ok(more) => more | filled,
             Err(error) => {
                 tracing::warn!(worker = self.index, %error, "standbys are not read; trying again");
                 self.copies.resume_at = now + 10 * RETRY_MS;
-                false
+                filled
             }
         }
     }
@@ -232,8 +268,15 @@ impl Worker {
         let next =
             wanted.copied().find(|task| !self.copies.given_up.contains(task) && !is_here(task) && !is_standby(task));
         let Some(task) = next else { return Ok(false) };
-        let mut copy = self.take_copy(task).unwrap_or_else(|| self.begin_copy(task));
+        let mut copy = self
+            .take_copy(task)
+            .unwrap_or_else(|| WarmCopy { filling: self.begin_to_take_over(task), ..self.begin_copy(task) });
         limit(&mut copy, self.copies.wanted.get(&task), &self.application);
+        if copy.filling.is_some() {
+            copy.parked_until = None;
+            self.copies.all.push(copy);
+            return Ok(true);
+        }
         let opened = self.follow(&mut copy);
         if opened.is_ok() {
             copy.parked_until = None;
@@ -253,7 +296,7 @@ impl Worker {
         if is_due {
             *looked_at = now;
         }
-        let standbys = all.iter_mut().filter(|copy| copy.parked_until.is_none());
+        let standbys = all.iter_mut().filter(|copy| copy.is_standby());
         let followed = standbys.flat_map(|copy| &mut copy.followed);
         let unknown: Vec<_> = followed.filter(|f| f.end.is_none() || (is_due && !f.is_at_end)).collect();
         if unknown.is_empty() {
@@ -274,10 +317,11 @@ impl Worker {
         *next = next.checked_rem(count).unwrap_or(0);
         for turn in 0..count {
             let index = (*next + turn) % count;
-            let WarmCopy { task, graph, followed, parked_until } = &mut all[index];
-            if parked_until.is_some() || left == 0 {
+            let copy = &mut all[index];
+            if !copy.is_standby() || left == 0 {
                 continue;
             }
+            let WarmCopy { task, graph, followed, .. } = copy;
             let leaves_out = skips || graph.on_error.is_some();
             was_behind |= followed.iter().any(|followed| !followed.is_at_end);
             for followed in followed {
@@ -294,7 +338,7 @@ impl Worker {
         for (task, error) in failed {
             self.drop_standby(task, error, now);
         }
-        let standbys = || self.copies.all.iter().filter(|copy| copy.parked_until.is_none());
+        let standbys = || self.copies.all.iter().filter(|copy| copy.is_standby());
         let is_done = standbys().flat_map(|copy| &copy.followed).all(|followed| followed.is_at_end);
         if any_failed || (was_behind && is_done) || (read > 0 && is_over(self.copies.published_at, PUBLISH_MS, now)) {
             self.copies.published_at = now;
@@ -324,6 +368,55 @@ impl Worker {
         self.copies.all.retain(|copy| copy.task != task);
     }
 
+    /// Begins to fill a copy from another instance's memory for a task that is to be opened, if there is no copy.
+    pub(super) fn fill_for_opening(&mut self, task: TaskId, now: Timestamp) {
+        if self.copies.all.iter().any(|copy| copy.task == task) {
+            return;
+        }
+        if let Some(filling) = self.begin_to_take_over(task) {
+            let parked_until = Some(now + self.options().parked_ms);
+            self.copies.all.push(WarmCopy { filling: Some(filling), parked_until, ..self.begin_copy(task) });
+        }
+    }
+
+    /// Takes what has come for copies that are filled from another instance's memory; returns whether something has.
+    fn fill_copies(&mut self, now: Timestamp) -> bool {
+        let (mut busy, until) = (false, now + self.options().parked_ms);
+        for mut copy in std::mem::take(&mut self.copies.all) {
+            let Some(filling) = &mut copy.filling else {
+                self.copies.all.push(copy);
+                continue;
+            };
+            let (task, from) = (copy.task, filling.from.clone());
+            match filling.step(&copy.graph) {
+                Ok(Taken::Rows(rows)) => {
+                    WorkerStatus::add(&self.status.transferred, rows);
+                    busy |= rows > 0;
+                    self.copies.all.push(copy);
+                }
+                Ok(Taken::All { rows, positions }) => {
+                    WorkerStatus::add(&self.status.transferred, rows);
+                    tracing::info!(%task, from, rows = filling.rows, "its state was taken from another instance");
+                    for followed in &mut copy.followed {
+                        followed.position = positions.get(followed.store).copied().unwrap_or_default();
+                    }
+                    copy.filling = None;
+                    // A standby is followed from there on when it is begun.
+                    copy.parked_until = Some(until);
+                    self.copies.all.push(copy);
+                    busy = true;
+                }
+                // What is here is of no use: the next try is from the changelogs.
+                Err(error) => {
+                    tracing::info!(%task, from, error, "its state is not taken from another instance, but from its changelogs");
+                    self.copies.all.push(WarmCopy { parked_until: Some(until), ..self.begin_copy(task) });
+                    busy = true;
+                }
+            }
+        }
+        busy
+    }
+
     /// Takes the copy of a task out.
     pub(super) fn take_copy(&mut self, task: TaskId) -> Option<WarmCopy> {
         let index = self.copies.all.iter().position(|copy| copy.task == task)?;
@@ -332,7 +425,7 @@ impl Worker {
 
     /// The standbys with how far they are behind.
     pub(super) fn standbys(&self) -> impl Iterator<Item = TaskStatus> {
-        let standbys = self.copies.all.iter().filter(|copy| copy.parked_until.is_none());
+        let standbys = self.copies.all.iter().filter(|copy| copy.is_standby());
         standbys.filter_map(|copy| Some(TaskStatus { id: copy.task, state: TaskState::Standby { lag: copy.lag()? } }))
     }
 
@@ -345,7 +438,7 @@ impl Worker {
             let positions = changelogs.map(|(topic, from_source)| if from_source { task.committed(topic) } else { -1 });
             (task.id, positions.collect())
         });
-        let standbys = self.copies.all.iter().filter(|copy| copy.parked_until.is_none());
+        let standbys = self.copies.all.iter().filter(|copy| copy.is_standby());
         running.chain(standbys.map(|copy| (copy.task, positions(copy)))).collect()
     }
 }

@@ -53,7 +53,7 @@ pub enum Phase {
 
 /// The way to a worker.
 pub(super) struct Link {
-    commands: Sender<Command>,
+    pub(super) commands: Sender<Command>,
     pub(super) waker: Waker,
     pub(super) status: Arc<WorkerStatus>,
 }
@@ -94,17 +94,20 @@ impl Instance {
     ) -> Result<(Instance, Vec<WorkerSeed>), BrokerError> {
         let stops = application.stops(&*broker)?;
         let (report, reports) = channel();
+        let instances = Instances::new(&application, wakers.len());
         let (mut links, mut seeds) = (Vec::new(), Vec::new());
         for (index, waker) in wakers.into_iter().enumerate() {
             let (commands, receive) = channel();
             let status = Arc::new(WorkerStatus::default());
             links.push(Link { commands, waker: waker.clone(), status: status.clone() });
             let (application, broker, reports) = (application.clone(), broker.clone(), report.clone());
-            let (commands, executor) = (receive, None);
-            seeds.push(WorkerSeed { index, application, broker, commands, reports, waker, status, executor });
+            let (commands, executor, known, peers) = (receive, None, instances.shared(), None);
+            let seed =
+                WorkerSeed { index, application, broker, commands, reports, waker, status, executor, known, peers };
+            seeds.push(seed);
         }
         let mut instance = Instance {
-            instances: Instances::new(&application, links.len()),
+            instances,
             application,
             member: None,
             resets: (0..links.len()).collect(),

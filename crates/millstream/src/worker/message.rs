@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use super::transfer::Recipient;
 use crate::broker::{Producer, ReaderOf};
 use crate::task::{OpenInput, TaskId};
 
@@ -14,6 +15,8 @@ pub(super) enum Command {
     /// Keep standbys of these tasks, and of no others; for each, up to where its changelogs may be read, -1 for those that
     /// are no source topics.
     Standby(BTreeMap<TaskId, Vec<i64>>),
+    /// Give the state of this task to another instance.
+    HandOut { task: TaskId, recipient: Box<dyn Recipient> },
     /// Commit, let go of everything, and end.
     Stop,
 }

@@ -47,3 +47,4 @@ pub use options::{Guarantee, Moment, OffsetReset, Options};
 pub use prepare::{Application, StartError};
 pub use status::{TaskState, TaskStatus, WorkerStatus};
 pub use step::{Step, Worker, WorkerSeed};
+pub use transfer::{Incoming, Offered, Peers, Piece, Recipient, StateServer};

@@ -14,6 +14,8 @@ use crate::topology::TaskGraph;
 pub(super) struct Opening {
     pub(super) task: TaskId,
     pub(super) inputs: Vec<OpenInput>,
+    /// Whether its state was asked of another instance, if there is one that has it.
+    is_asked: bool,
 }
 
 impl Worker {
@@ -22,7 +24,7 @@ impl Worker {
             let readers = inputs.into_iter().map(returned).collect();
             return self.report(Report::NotOpened { task, readers });
         }
-        self.opening.push(Opening { task, inputs });
+        self.opening.push(Opening { task, inputs, is_asked: false });
         self.publish_tasks();
     }
 
@@ -31,7 +33,7 @@ impl Worker {
         if self.opening.is_empty() {
             return Ok(());
         }
-        match self.open_all() {
+        match self.open_all(now) {
             Err(error) if error.kind == ErrorKind::Retry => {
                 tracing::warn!(worker = self.index, %error, "tasks cannot be opened yet; trying again");
                 self.resume_at = now + RETRY_MS;
@@ -41,21 +43,39 @@ impl Worker {
         }
     }
 
-    fn open_all(&mut self) -> Result<(), BrokerError> {
-        let changelogs: Vec<_> = self.opening.iter().flat_map(|opening| self.changelogs(opening.task)).collect();
+    fn open_all(&mut self, now: Timestamp) -> Result<(), BrokerError> {
+        let new = self.opening.iter_mut().filter(|opening| !opening.is_asked);
+        let new: Vec<TaskId> = new
+            .map(|opening| {
+                opening.is_asked = true;
+                opening.task
+            })
+            .collect();
+        for task in new {
+            self.fill_for_opening(task, now);
+        }
+        let ready = self.opening.iter().map(|opening| opening.task).filter(|task| !self.copies.is_filling(*task));
+        let ready: Vec<TaskId> = ready.collect();
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let changelogs: Vec<_> = ready.iter().flat_map(|task| self.changelogs(*task)).collect();
         let mut ends = match changelogs.is_empty() {
             true => Vec::new(),
             false => self.broker.end_offsets(&changelogs)?,
         };
-        while let Some(opening) = self.opening.first() {
-            let id = opening.task;
+        for id in ready {
+            let Some(place) = self.opening.iter().position(|opening| opening.task == id) else {
+                continue;
+            };
+            let opening = &self.opening[place];
             let mut of_task: Vec<i64> = ends.drain(..self.changelogs(id).len()).collect();
             self.end_at_positions(id, &mut of_task, |topic| {
                 let input = opening.inputs.iter().find(|input| *input.partition.topic == *topic);
                 input.and_then(|input| input.committed.as_ref()).map_or(0, |committed| committed.offset)
             });
             let (graph, restoring) = self.begin_restore(id, of_task)?;
-            let opening = self.opening.remove(0);
+            let opening = self.opening.remove(place);
             let time = self.application.topology.sub_topologies[id.sub_topology].time.clone();
             let here = (self.status.place.clone(), self.error_handling());
             let mut task = Task::new(id, graph, opening.inputs, restoring, time, here);

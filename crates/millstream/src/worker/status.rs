@@ -18,6 +18,8 @@ pub struct WorkerStatus {
     pub restored: AtomicU64,
     /// Records of changelogs read for standbys.
     pub standby_records: AtomicU64,
+    /// Rows of state that came from other instances' memory.
+    pub transferred: AtomicU64,
     /// Commits that went through.
     pub commits: AtomicU64,
     /// Times that tasks went back to their last commit.

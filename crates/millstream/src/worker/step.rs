@@ -10,7 +10,8 @@ use super::globals::Globals;
 use super::message::{Command, Report};
 use super::open::Opening;
 use super::restore::Restoring;
-use super::{Application, Options, TaskState, TaskStatus, WorkerStatus};
+use super::transfer::HandingOut;
+use super::{Application, KnownInstances, Options, Peers, TaskState, TaskStatus, WorkerStatus};
 use crate::broker::{Broker, ErrorKind, Waker};
 use crate::executor::{Calling, Executor};
 use crate::processor::{Output, note_panics};
@@ -27,6 +28,8 @@ pub struct WorkerSeed {
     pub(super) waker: Waker,
     pub(super) status: Arc<WorkerStatus>,
     pub(super) executor: Option<Arc<dyn Executor>>,
+    pub(super) known: Arc<KnownInstances>,
+    pub(super) peers: Option<Arc<dyn Peers>>,
 }
 
 impl WorkerSeed {
@@ -34,6 +37,12 @@ impl WorkerSeed {
     /// [some](crate::topology::Topology::async_nodes).
     pub fn with_executor(self, executor: Arc<dyn Executor>) -> Self {
         WorkerSeed { executor: Some(executor), ..self }
+    }
+
+    /// The worker, with a way to other instances: it takes state from their memory where it can, and reads changelogs
+    /// where not.
+    pub fn with_peers(self, peers: Arc<dyn Peers>) -> Self {
+        WorkerSeed { peers: Some(peers), ..self }
     }
 }
 
@@ -47,6 +56,11 @@ pub struct Worker {
     pub(super) waker: Waker,
     pub(super) status: Arc<WorkerStatus>,
     pub(super) executor: Option<Arc<dyn Executor>>,
+    /// The instances of the application, and the way to them.
+    pub(super) known: Arc<KnownInstances>,
+    pub(super) peers: Option<Arc<dyn Peers>>,
+    /// The states that other instances have asked for.
+    pub(super) handing_out: Vec<HandingOut>,
     /// `None` before the first producer, and between a reset and the next one.
     pub(super) output: Option<Output>,
     pub(super) tasks: Vec<Task>,
@@ -80,11 +94,13 @@ pub enum Step {
 pub(super) const RETRY_MS: i64 = 100;
 /// How long an idle worker sleeps at most, when nobody wakes it.
 const IDLE_MS: i64 = 100;
+/// How long it sleeps while the network has no room for the state that it hands out.
+const HANDING_OUT_MS: i64 = 1;
 
 impl From<WorkerSeed> for Worker {
     fn from(seed: WorkerSeed) -> Self {
         note_panics();
-        let WorkerSeed { index, application, broker, commands, reports, waker, status, executor } = seed;
+        let WorkerSeed { index, application, broker, commands, reports, waker, status, executor, known, peers } = seed;
         Worker {
             index,
             application,
@@ -94,6 +110,9 @@ impl From<WorkerSeed> for Worker {
             waker,
             status,
             executor,
+            known,
+            peers,
+            handing_out: Vec::new(),
             output: None,
             tasks: Vec::new(),
             opening: Vec::new(),
@@ -129,7 +148,8 @@ impl Worker {
         }
         if self.output.is_none() || now < self.resume_at {
             // Copies need no producer: an instance that has not joined yet has some, too.
-            return if self.step_copies(now, false) { Step::Busy } else { Step::Idle(now + RETRY_MS) };
+            let busy = self.step_copies(now, false) | self.hand_out();
+            return if busy { Step::Busy } else { Step::Idle(now + RETRY_MS) };
         }
         match self.work(now) {
             Ok(worked) => busy |= worked,
@@ -140,8 +160,14 @@ impl Worker {
         }
         if !self.ended {
             busy |= self.step_copies(now, busy);
+            busy |= self.hand_out();
         }
-        if busy { Step::Busy } else { Step::Idle(self.next_wake(now)) }
+        match busy {
+            true => Step::Busy,
+            // Nobody wakes the worker when there is room for more.
+            false if !self.handing_out.is_empty() => Step::Idle(now + HANDING_OUT_MS),
+            false => Step::Idle(self.next_wake(now)),
+        }
     }
 
     fn obey(&mut self, command: Command, now: Timestamp) {
@@ -156,6 +182,7 @@ impl Worker {
             Command::Close { tasks, lost: true } => self.leave_lost(tasks, now),
             Command::Close { tasks, lost: false } => self.leave(tasks, false, now),
             Command::Standby(tasks) => self.set_standbys(tasks, now),
+            Command::HandOut { task, recipient } => self.begin_hand_out(task, recipient),
             Command::Stop => self.leave(Vec::new(), true, now),
         }
     }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::announcement::{AnnouncedPhase, Announcement};
+use super::announcement::{AnnouncedPhase, AnnouncedTask, Announcement};
 use super::placement::{Owner, Place};
 use crate::broker::Message;
 use crate::record::Timestamp;
@@ -12,6 +12,9 @@ pub(super) const SILENT_MS: i64 = 10_000;
 
 /// After so long, in ms, somebody who is gone is of no use any more: whatever it had is with others.
 const FORGOTTEN_MS: i64 = 60 * 60 * 1000;
+
+/// So many records of a changelog are read within a moment.
+const LITTLE: u64 = 10_000;
 
 /// More instances than any application has: what is beyond is somebody's mistake.
 const INSTANCES_MAX: usize = 10_000;
@@ -35,6 +38,21 @@ impl KnownInstances {
     /// The instances by their ids, as they were a moment ago.
     pub fn get(&self) -> Arc<Vec<KnownInstance>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The address of the instance that the state of a task is best taken from: a standby if it misses little, or else
+    /// whoever runs it.
+    pub(in crate::worker) fn holder_of(&self, task: TaskId, own_id: &str) -> Option<String> {
+        let instances = self.get();
+        let others = instances.iter().filter(|known| known.is_alive && *known.instance_id != *own_id);
+        let holders = others.flat_map(|known| {
+            let Announcement { address, active, standby, .. } = &*known.announcement;
+            let of_task = |tasks: &[AnnouncedTask]| tasks.iter().find(|told| told.task == task).map(|told| told.lag);
+            let lags = [(false, of_task(standby)), (true, of_task(active))];
+            lags.into_iter()
+                .filter_map(move |(is_active, lag)| Some((lag? > LITTLE, is_active, lag?, address.clone()?)))
+        });
+        holders.min().map(|(.., address)| address)
     }
 
     fn set(&self, instances: Vec<KnownInstance>) {

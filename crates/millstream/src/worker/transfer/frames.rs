@@ -15,25 +15,25 @@ const END: u8 = 2;
 
 /// A store of the one that hands out, and the position up to which it had the store's changelog.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct StorePosition {
-    pub(crate) store: Cow<'static, str>,
-    pub(crate) position: i64,
+pub(super) struct StorePosition {
+    pub(super) store: Cow<'static, str>,
+    pub(super) position: i64,
 }
 
 /// A row of a store, as it would be in the changelog.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Row<'a> {
+pub(super) struct Row<'a> {
     /// The store's place among those of the beginning.
-    pub(crate) store: u16,
-    pub(crate) timestamp: Timestamp,
-    pub(crate) key: Option<&'a [u8]>,
-    pub(crate) value: Option<&'a [u8]>,
-    pub(crate) headers: Headers,
+    pub(super) store: u16,
+    pub(super) timestamp: Timestamp,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+    pub(super) headers: Headers,
 }
 
 /// A part of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Frame<'a> {
+pub(super) enum Frame<'a> {
     Begin(Vec<StorePosition>),
     Row(Row<'a>),
     /// So many rows were handed out.
@@ -42,14 +42,14 @@ pub(crate) enum Frame<'a> {
 
 impl<'a> Row<'a> {
     /// As a record of the changelog, though it has no offset there.
-    pub(crate) fn into_message(self) -> Message<'a> {
+    pub(super) fn into_message(self) -> Message<'a> {
         let Row { timestamp, key, value, headers, .. } = self;
         Message { offset: -1, timestamp, key, value, headers }
     }
 }
 
 /// Writes the beginning of an answer.
-pub(crate) fn begin(stores: &[StorePosition], to: &mut Vec<u8>) {
+pub(super) fn begin(stores: &[StorePosition], to: &mut Vec<u8>) {
     to.extend_from_slice(MAGIC);
     to.extend_from_slice(&(stores.len() as u16).to_be_bytes());
     for StorePosition { store, position } in stores {
@@ -59,7 +59,7 @@ pub(crate) fn begin(stores: &[StorePosition], to: &mut Vec<u8>) {
 }
 
 /// Writes a row.
-pub(crate) fn row(
+pub(super) fn row(
     store: u16,
     key: &[u8],
     value: Option<&[u8]>,
@@ -80,7 +80,7 @@ pub(crate) fn row(
 }
 
 /// Writes the end of an answer.
-pub(crate) fn end(rows: u64, to: &mut Vec<u8>) {
+pub(super) fn end(rows: u64, to: &mut Vec<u8>) {
     to.push(END);
     to.extend_from_slice(&rows.to_be_bytes());
 }
@@ -97,7 +97,7 @@ fn put(to: &mut Vec<u8>, bytes: Option<&[u8]>) {
 
 /// Reads an answer that comes in pieces of any length.
 #[derive(Default)]
-pub(crate) struct Decoder {
+pub(super) struct Decoder {
     bytes: Vec<u8>,
     /// How far `bytes` are read.
     read: usize,
@@ -106,7 +106,7 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     /// Takes what has come.
-    pub(crate) fn push(&mut self, piece: &[u8]) {
+    pub(super) fn push(&mut self, piece: &[u8]) {
         self.bytes.drain(..self.read);
         self.read = 0;
         self.bytes.extend_from_slice(piece);
@@ -116,7 +116,7 @@ impl Decoder {
     ///
     /// # Errors
     /// What is no answer of this version, as text.
-    pub(crate) fn next(&mut self) -> Result<Option<Frame<'_>>, String> {
+    pub(super) fn next(&mut self) -> Result<Option<Frame<'_>>, String> {
         let mut input = Input { bytes: &self.bytes, read: self.read };
         let frame = if self.has_begun { input.frame() } else { input.begin() };
         match frame {

@@ -5,8 +5,15 @@
 //! Where this fails, everything is read from the changelogs.
 
 mod frames;
+mod handing_out;
 mod ports;
+mod server;
+mod taking_over;
 
 pub use ports::{Incoming, Offered, Peers, Piece, Recipient};
+pub use server::StateServer;
 
-pub(crate) use frames::{Decoder, Frame, Row, StorePosition, begin, end, row};
+pub(super) use handing_out::HandingOut;
+pub(super) use taking_over::{Taken, TakingOver};
+
+use frames::{Decoder, Frame, StorePosition, begin, end, row};

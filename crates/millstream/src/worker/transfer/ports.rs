@@ -3,7 +3,7 @@ use crate::task::TaskId;
 
 /// The way to other instances: what the engine needs of a network between them.
 pub trait Peers: Send + Sync {
-    /// Begins to ask the instance at `address` (host:port) for the state of a task. Returns at once; `waker` is called when a
+    /// Begins to ask the instance at `address` (`http://host:port`, as it told it) for the state of a task. Returns at once; `waker` is called when a
     /// piece of the answer has come, from any thread. Dropping what it returns ends it.
     fn ask(&self, address: &str, task: TaskId, waker: Waker) -> Box<dyn Incoming>;
 }

@@ -3,28 +3,34 @@ use std::sync::mpsc::Sender;
 use super::Recipient;
 use crate::broker::Waker;
 use crate::task::TaskId;
+use crate::worker::Instance;
 use crate::worker::instance::worker_of;
 use crate::worker::message::Command;
 
-/// Hands out the state of an instance's tasks; may be used from any thread, and be cloned.
+/// Hands out the state of an instance's tasks; may be cloned, and used from any thread.
 #[derive(Clone)]
 pub struct StateServer {
     workers: Vec<(Sender<Command>, Waker)>,
 }
 
-impl StateServer {
-    pub(crate) fn new(workers: Vec<(Sender<Command>, Waker)>) -> Self {
-        StateServer { workers }
+impl Instance {
+    /// The way to the state of this instance's tasks, for other instances.
+    pub fn state_server(&self) -> StateServer {
+        StateServer {
+            workers: self.workers.iter().map(|worker| (worker.commands.clone(), worker.waker.clone())).collect(),
+        }
     }
+}
 
-    /// Has the worker that has this task, or would have it, hand out the task's state to `recipient`, while it goes on
-    /// working. A worker without it drops the recipient. Returns whether there is a worker at all.
+impl StateServer {
+    /// Has the worker that has this task, or a copy of it, hand out the task's state to `recipient`, while it goes on
+    /// working. A worker that has neither drops the recipient. Returns whether there is a worker at all.
     pub fn ask(&self, task: TaskId, recipient: Box<dyn Recipient>) -> bool {
         let Some((commands, waker)) = self.workers.get(worker_of(task, self.workers.len())) else {
             return false;
         };
-        let told = commands.send(Command::HandOut { task, recipient }).is_ok();
+        let is_told = commands.send(Command::HandOut { task, recipient }).is_ok();
         waker();
-        told
+        is_told
     }
 }

@@ -1,14 +1,18 @@
 use super::{Decoder, Frame, Incoming, Piece, StorePosition};
+use crate::task::TaskId;
 use crate::topology::TaskGraph;
+use crate::worker::Worker;
 
 /// The state of a task on its way from another instance.
-pub(crate) struct TakingOver {
+pub(in crate::worker) struct TakingOver {
     incoming: Box<dyn Incoming>,
     decoder: Decoder,
     /// What the other began with: its stores, by number the places of the same stores here, and their positions.
     begun: Option<Begun>,
+    /// Who hands it out.
+    pub(in crate::worker) from: String,
     /// How many rows have come.
-    pub(crate) rows: u64,
+    pub(in crate::worker) rows: u64,
 }
 
 struct Begun {
@@ -23,25 +27,20 @@ const PIECES_PER_STEP: usize = 8;
 
 /// What a step of it came to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Taken {
+pub(in crate::worker) enum Taken {
     /// So many rows came; 0 when nothing is here yet.
     Rows(u64),
-    /// All is here: for each store of the graph the position from which its changelog goes on; 0 where that must be read
+    /// The rest came, so many rows, and all is here: for each store of the graph the position from which its changelog goes on; 0 where that must be read
     /// from its beginning.
-    All(Vec<i64>),
+    All { rows: u64, positions: Vec<i64> },
 }
 
 impl TakingOver {
-    /// Takes what `incoming` brings.
-    pub(crate) fn new(incoming: Box<dyn Incoming>) -> Self {
-        TakingOver { incoming, decoder: Decoder::default(), begun: None, rows: 0 }
-    }
-
     /// Puts what has come into the stores of `graph`, which nothing else may have filled.
     ///
     /// # Errors
     /// As text; the graph is then not to be used.
-    pub(crate) fn step(&mut self, graph: &TaskGraph) -> Result<Taken, String> {
+    pub(in crate::worker) fn step(&mut self, graph: &TaskGraph) -> Result<Taken, String> {
         let before = self.rows;
         for _ in 0..PIECES_PER_STEP {
             match self.incoming.next()? {
@@ -56,7 +55,8 @@ impl TakingOver {
                         let stores = self.begun.as_ref().map_or(&[][..], |begun| &begun.stores);
                         let place = stores.get(usize::from(row.store)).copied();
                         let store = place.and_then(|place| graph.stores.get(place));
-                        let Some((store, Some(changelog))) = store.map(|store| (store, store.changelog.as_ref())) else {
+                        let Some((store, Some(changelog))) = store.map(|store| (store, store.changelog.as_ref()))
+                        else {
                             return Err(format!("a row is of store {}, which there is not", row.store));
                         };
                         let restored = changelog.versions.restore(&*store.store, &row.into_message());
@@ -68,12 +68,28 @@ impl TakingOver {
                     }
                     Frame::End(_) => {
                         let positions = self.begun.take().map(|begun| begun.positions);
-                        return Ok(Taken::All(positions.unwrap_or_default()));
+                        return Ok(Taken::All { rows: self.rows - before, positions: positions.unwrap_or_default() });
                     }
                 }
             }
         }
         Ok(Taken::Rows(self.rows - before))
+    }
+}
+
+impl Worker {
+    /// Begins to take a task's state from another instance that has it, if one is known; none if all of it lies in source
+    /// topics, which are not handed out.
+    pub(in crate::worker) fn begin_to_take_over(&self, task: TaskId) -> Option<TakingOver> {
+        let peers = self.peers.as_ref()?;
+        let stores = &self.application.topology.sub_topologies[task.sub_topology].stores;
+        if !stores.iter().any(|store| store.changelog.is_some() && !store.from_source) {
+            return None;
+        }
+        let from = self.known.holder_of(task, &self.options().instance_id)?;
+        let incoming = peers.ask(&from, task, self.waker.clone());
+        tracing::info!(%task, from, "its state is asked of another instance");
+        Some(TakingOver { incoming, decoder: Decoder::default(), begun: None, from, rows: 0 })
     }
 }
 
