@@ -7,6 +7,7 @@ mod kills;
 mod model;
 mod purging;
 mod scaling;
+mod standby;
 mod starting;
 mod support;
 mod tools;

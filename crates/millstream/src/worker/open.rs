@@ -1,8 +1,8 @@
-use super::Worker;
 use super::close::returned;
 use super::copies::WarmCopy;
 use super::message::Report;
 use super::step::RETRY_MS;
+use super::{Worker, WorkerStatus};
 use crate::broker::{BrokerError, ErrorKind, TopicPartition};
 use crate::record::Timestamp;
 use crate::task::{OpenInput, StoreRestore, Task, TaskError, TaskId};
@@ -58,6 +58,7 @@ impl Worker {
             let task = Task::new(id, graph, opening.inputs, restoring, time);
             let (_, offsets) = task.restore_progress();
             tracing::info!(task = %id, offsets_to_restore = offsets, "task opened");
+            WorkerStatus::add(&self.status.opened, 1);
             self.tasks.push(task);
         }
         self.publish_tasks();

@@ -15,6 +15,8 @@ pub struct WorkerStatus {
     pub restored: AtomicU64,
     /// Records of changelogs read for standbys.
     pub standby_records: AtomicU64,
+    /// Tasks opened: one that stays where it is, is not opened anew.
+    pub opened: AtomicU64,
     /// Commits that went through.
     pub commits: AtomicU64,
     /// Times that tasks went back to their last commit.
