@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use millstream::broker::Broker;
 use millstream::worker::{Guarantee, Options};
+use millstream_kafka::GroupProtocol;
 use millstream_tests::check::check;
 use millstream_tests::cluster::Cluster;
 use millstream_tests::running::{Running, until};
@@ -63,8 +64,10 @@ fn a_task_that_moves_to_its_standby_restores_the_tail_alone() {
         let second = application.start("second");
         until("half of the tasks each", || Ok(first.runs(TASKS / 2) && second.runs(TASKS / 2))).unwrap();
         let copied = |running: &Running| running.sum(|worker| &worker.standby_records);
-        assert!(copied(&second) > 0);
-        assert!(second.sum(|worker| &worker.restored) < copied(&second) / 10);
+        let (copied, restored) = (copied(&second), second.sum(|worker| &worker.restored));
+        // With that protocol members that are not static are in no order, so what it will be given is a guess.
+        let is_a_guess = matches!(application.cluster, Cluster::Kafka { protocol: GroupProtocol::Consumer, .. });
+        assert!(copied > 0 && (restored < copied / 10 || is_a_guess), "{restored} restored after {copied} copied");
         application.load(&mut load, 10_000);
         until("standbys of all tasks", || {
             Ok(first.standbys().len() == TASKS / 2 && second.standbys().len() == TASKS / 2)
