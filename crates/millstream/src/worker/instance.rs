@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::instances::Instances;
 use super::message::{Command, Report};
-use super::{Application, Guarantee, WorkerSeed, WorkerStatus};
+use super::{Application, Guarantee, InstanceStatus, WorkerSeed, WorkerStatus};
 use crate::broker::{
     Broker, BrokerError, Committed, ErrorKind, GroupMember, PartitionReader, Position, ReaderOf, TopicPartition, Waker,
 };
@@ -36,6 +36,7 @@ pub struct Instance {
     stopped: BTreeSet<usize>,
     pub(super) failure: Option<String>,
     pub(super) instances: Instances,
+    pub(super) shared: Arc<InstanceStatus>,
 }
 
 /// What an instance is doing.
@@ -103,8 +104,11 @@ impl Instance {
             let (commands, executor) = (receive, None);
             seeds.push(WorkerSeed { index, application, broker, commands, reports, waker, status, executor });
         }
+        let instances = Instances::new(&application, links.len());
+        let workers = links.iter().map(|link: &Link| link.status.clone()).collect();
         let mut instance = Instance {
-            instances: Instances::new(&application, links.len()),
+            shared: Arc::new(InstanceStatus::new(workers, instances.shared())),
+            instances,
             application,
             member: None,
             resets: (0..links.len()).collect(),
@@ -121,6 +125,7 @@ impl Instance {
             failure: None,
         };
         instance.begin()?;
+        instance.shared.set_phase(instance.phase);
         Ok((instance, seeds))
     }
 
@@ -145,6 +150,7 @@ impl Instance {
         if self.phase == Phase::Stopping {
             self.finish(timeout);
         }
+        self.shared.set_phase(self.phase);
         self.phase
     }
 
@@ -166,6 +172,11 @@ impl Instance {
     /// Why the instance stopped by itself, if it did.
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
+    }
+
+    /// What it tells about itself and its workers, to be kept by others.
+    pub fn shared_status(&self) -> Arc<InstanceStatus> {
+        self.shared.clone()
     }
 
     /// What the workers tell about themselves.

@@ -21,6 +21,7 @@ mod drain;
 mod drained;
 mod globals;
 mod instance;
+mod instance_status;
 mod instances;
 mod message;
 mod moment;
@@ -32,6 +33,7 @@ mod status;
 mod step;
 
 pub use instance::{Instance, Phase};
+pub use instance_status::InstanceStatus;
 pub use instances::{AnnouncedPhase, AnnouncedTask, Announcement, KnownInstance, KnownInstances};
 pub use options::{Guarantee, Moment, OffsetReset, Options};
 pub use prepare::{Application, StartError};
