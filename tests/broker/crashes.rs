@@ -11,11 +11,21 @@ use rand::{Rng, SeedableRng};
 const RECORDS: u64 = 6_000;
 
 fn run(seed: u64, guarantee: Guarantee, fault: Fault) -> Findings {
+    run_with(seed, guarantee, fault, 0)
+}
+
+fn run_with(seed: u64, guarantee: Guarantee, fault: Fault, standby_replicas: usize) -> Findings {
     let mut random = StdRng::seed_from_u64(seed);
     let cluster = MemoryBroker::new();
     let workload = Workload("crashes".to_owned());
     workload.prepare(&*cluster.client(ClientSettings::new("load"))).unwrap();
-    let options = Options { guarantee, commit_interval_ms: 20, parked_ms: 2_000, ..Options::new("crashes", "any") };
+    let options = Options {
+        guarantee,
+        commit_interval_ms: 20,
+        parked_ms: 2_000,
+        standby_replicas,
+        ..Options::new("crashes", "any")
+    };
     let mut simulation = Simulation::new(&cluster, &options, &workload.define(), fault).unwrap();
     let broker = simulation.client();
     let mut load = Load::new(&*broker, &workload).unwrap();
@@ -37,6 +47,22 @@ fn nothing_is_lost_or_doubled() {
         let findings = run(seed, Guarantee::ExactlyOnce, Fault::None);
         assert_eq!((findings.inputs, findings.outputs), (RECORDS, RECORDS), "seed {seed}: {findings:?}");
         assert!(findings.is_exactly_once(), "seed {seed}: {findings:?}");
+    }
+}
+
+/// State goes from copies to tasks and back, and is what it would be without.
+#[test]
+fn nothing_is_lost_or_doubled_with_standbys() {
+    for seed in 0..40 {
+        let findings = run_with(seed, Guarantee::ExactlyOnce, Fault::None, 1);
+        assert_eq!((findings.inputs, findings.outputs), (RECORDS, RECORDS), "seed {seed}: {findings:?}");
+        assert!(findings.is_exactly_once(), "seed {seed}: {findings:?}");
+    }
+    for seed in 0..10 {
+        let findings = run_with(seed, Guarantee::ExactlyOnce, Fault::Aborts, 2);
+        assert!(findings.is_exactly_once(), "seed {seed}: {findings:?}");
+        let findings = run_with(seed, Guarantee::AtLeastOnce, Fault::None, 1);
+        assert!(findings.is_at_least_once(), "seed {seed}: {findings:?}");
     }
 }
 

@@ -8,6 +8,7 @@ mod model;
 mod purging;
 mod scaling;
 mod secured;
+mod standby;
 mod starting;
 mod support;
 mod tools;

@@ -48,6 +48,24 @@ pub fn unique(what: &str) -> String {
 }
 
 impl Cluster {
+    /// A client whose group has that name, and whose member has this one.
+    pub fn member(&self, group: &str, name: &str, is_static: bool) -> Result<Arc<dyn Broker>> {
+        match self {
+            Cluster::Embedded(cluster) => {
+                let member_name = format!("{name}-");
+                Ok(cluster.client(ClientSettings { member_name, ..ClientSettings::new(group) }))
+            }
+            Cluster::Kafka { address, protocol } => {
+                let mut settings = settings(address, *protocol, group);
+                (settings.member_name, settings.static_membership) = (Some(name.to_owned()), is_static);
+                if is_static && *protocol == GroupProtocol::Classic {
+                    settings.consumer_properties.insert("session.timeout.ms".into(), "30000".into());
+                }
+                Ok(Arc::new(KafkaBroker::new(settings)?))
+            }
+        }
+    }
+
     /// A client whose group has that name.
     pub fn client(&self, group: &str) -> Result<Arc<dyn Broker>> {
         match self {

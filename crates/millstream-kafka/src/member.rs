@@ -136,7 +136,10 @@ impl KafkaMember {
             };
             reports.answer(&self.consumer, assigned, &list_of(partitions));
         }
-        self.consumer.unsubscribe();
+        // A static member's place is kept for its next start: closing does not tell the group, but this would.
+        if !self.settings.static_membership {
+            self.consumer.unsubscribe();
+        }
         Some(close_apart(self.consumer.clone()))
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use millstream::worker::{TaskState, TaskStatus, WorkerStatus};
+use millstream::worker::{InstanceStatus, Phase, TaskState, TaskStatus, WorkerStatus};
 use serde_json::{Value, json};
 
 use crate::restore::Restore;
@@ -13,14 +13,21 @@ const STUCK_MS: i64 = 30_000;
 
 /// What HTTP tells of the process.
 pub(crate) struct Health {
-    /// None before the instance has joined its group.
+    /// None before the workers begin.
     workers: OnceLock<Vec<Arc<WorkerStatus>>>,
+    instance: OnceLock<Arc<InstanceStatus>>,
     stop: Arc<Stop>,
 }
 
 impl Health {
     pub(crate) fn new(stop: Arc<Stop>) -> Self {
-        Health { workers: OnceLock::new(), stop }
+        Health { workers: OnceLock::new(), instance: OnceLock::new(), stop }
+    }
+
+    /// Called once, when the instance begins.
+    pub(crate) fn set_instance(&self, instance: Arc<InstanceStatus>) {
+        self.set_workers(instance.workers.clone());
+        let _ = self.instance.set(instance);
     }
 
     /// Called once, when the workers begin.
@@ -40,8 +47,14 @@ impl Health {
         match (self.stop.is_requested(), self.workers.get()) {
             (true, _) => "stopping",
             (false, None) => "starting",
+            (false, Some(_)) if self.is_warming() => "warming",
             (false, Some(_)) => "running",
         }
+    }
+
+    /// Whether the instance restores what it will be given, and has not joined its group yet.
+    fn is_warming(&self) -> bool {
+        self.instance.get().is_some_and(|instance| instance.phase() == Phase::Warming)
     }
 
     /// Whether every worker moves, with those that do not as text.
@@ -124,6 +137,7 @@ mod tests {
              {\"state\":\"running\",\"task\":\"0_3\",\"worker\":0},\
              {\"lag\":7,\"state\":\"standby\",\"task\":\"1_3\",\"worker\":1}]}\n"
         );
+        assert!(readiness("warming", &with_standby).unwrap_err().contains("\"phase\":\"warming\",\"ready\":false"));
         assert_eq!(
             readiness("running", &one_is_not).unwrap_err(),
             "{\"phase\":\"running\",\"ready\":false,\

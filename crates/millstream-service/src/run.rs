@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use millstream::broker::{Broker, BrokerError, Waker};
-use millstream::worker::{Application, Instance, Phase, Step, Worker, WorkerSeed, WorkerStatus};
+use millstream::worker::{Application, Instance, InstanceStatus, Phase, Step, Worker, WorkerSeed, WorkerStatus};
 
 use crate::executor::CallRuntime;
 
@@ -14,6 +14,9 @@ const GROUP_POLL: Duration = Duration::from_millis(50);
 
 /// How long is waited between two looks at how far warming up has come.
 const WARMING_PAUSE: Duration = Duration::from_millis(10);
+
+/// How often it is measured how much memory the process has.
+const MEASURED_EVERY: Duration = Duration::from_secs(3);
 
 /// How long the end of a run may take.
 #[derive(Clone, Debug)]
@@ -46,6 +49,17 @@ pub fn run(
     stop: &AtomicBool,
     observe: impl FnOnce(Vec<Arc<WorkerStatus>>),
 ) -> Result<(), RunError> {
+    run_observed(application, broker, options, stop, |status| observe(status.workers.clone()))
+}
+
+/// As [`run`]; `observe` gets all that the instance tells about itself.
+pub fn run_observed(
+    application: Arc<Application>,
+    broker: Arc<dyn Broker>,
+    options: &RunOptions,
+    stop: &AtomicBool,
+    observe: impl FnOnce(Arc<InstanceStatus>),
+) -> Result<(), RunError> {
     let bells: Vec<Arc<Bell>> = (0..application.options.workers).map(|_| Arc::default()).collect();
     let wakers = bells.iter().map(|bell| {
         let bell = bell.clone();
@@ -54,7 +68,8 @@ pub fn run(
     let is_bounded = application.options.until.is_some();
     let (mut instance, seeds) =
         Instance::start(application.clone(), broker.clone(), wakers.collect()).map_err(RunError::Join)?;
-    observe(instance.status());
+    let status = instance.shared_status();
+    observe(status.clone());
     // Only for topologies that need it; ends when dropped, after the workers have.
     let calls = (!application.topology.async_nodes.is_empty()).then(CallRuntime::start).transpose();
     let calls = calls.map_err(|e| RunError::Failed(format!("no runtime for asynchronous calls: {e}")))?;
@@ -72,8 +87,12 @@ pub fn run(
         })
         .collect::<Result<_, _>>()?;
 
-    let mut stopping_since = None;
+    let (mut stopping_since, mut measured_at) = (None, None::<Instant>);
     loop {
+        if measured_at.is_none_or(|at| at.elapsed() >= MEASURED_EVERY) {
+            measured_at = Some(Instant::now());
+            status.memory_bytes.store(resident_bytes().unwrap_or(0), Ordering::Relaxed);
+        }
         match instance.step(GROUP_POLL) {
             Phase::Stopped => break,
             // There is no group to be polled yet.
@@ -95,6 +114,13 @@ pub fn run(
         let _ = thread.join();
     }
     instance.failure().map_or(Ok(()), |failure| Err(RunError::Failed(failure.to_owned())))
+}
+
+/// How much memory the process has, where the system says it.
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
 fn drained(instance: &mut Instance, broker: &dyn Broker) -> bool {

@@ -18,7 +18,7 @@ use crate::error::{Error, UserError};
 use crate::health::Health;
 use crate::http::{Access, Shown, Tls};
 use crate::metrics::Metrics;
-use crate::run::{RunOptions, run};
+use crate::run::{RunOptions, run_observed};
 use crate::settings::{Settings, Sources};
 use crate::stop::Stop;
 use crate::{healthcheck, http, logs, start};
@@ -193,8 +193,8 @@ impl Service {
             "running"
         );
         stop.begin();
-        run(application, broker.clone(), &RunOptions { shutdown_timeout }, stop.flag(), |workers| {
-            health.set_workers(workers)
+        run_observed(application, broker.clone(), &RunOptions { shutdown_timeout }, stop.flag(), |status| {
+            health.set_instance(status)
         })?;
         if stop.is_requested() {
             tracing::info!("ended as asked");

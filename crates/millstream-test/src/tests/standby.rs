@@ -27,7 +27,7 @@ use super::{input, output};
 const PARTITIONS: i32 = 4;
 const SESSION_MS: i64 = 2_000;
 const TRANSACTION_MS: i64 = 600_000;
-/// How much time passes with each round of steps.
+/// How much time passes with each round of steps, unless a test says otherwise.
 const ROUND_MS: i64 = 20;
 
 /// Counts by key.
@@ -48,6 +48,7 @@ struct Together {
     options: Options,
     processes: BTreeMap<&'static str, Process>,
     now: i64,
+    round_ms: i64,
 }
 
 impl Together {
@@ -67,7 +68,7 @@ impl Together {
         application.create_topics(&*broker, &plan).unwrap();
         let now = 1_000_000;
         cluster.advance_to(now);
-        Together { cluster, broker, options, processes: BTreeMap::new(), now }
+        Together { cluster, broker, options, processes: BTreeMap::new(), now, round_ms: ROUND_MS }
     }
 
     fn start(&mut self, name: &'static str) {
@@ -113,7 +114,7 @@ impl Together {
             }
         }
         stopped.iter().for_each(|name| drop(self.processes.remove(name)));
-        self.now += ROUND_MS;
+        self.now += self.round_ms;
         self.cluster.advance_to(self.now);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::instances::Instances;
 use super::message::{Command, Report};
-use super::{Application, Guarantee, WorkerSeed, WorkerStatus};
+use super::{Application, Guarantee, InstanceStatus, WorkerSeed, WorkerStatus};
 use crate::broker::{
     Broker, BrokerError, Committed, ErrorKind, GroupMember, PartitionReader, Position, ReaderOf, TopicPartition, Waker,
 };
@@ -36,6 +36,7 @@ pub struct Instance {
     stopped: BTreeSet<usize>,
     pub(super) failure: Option<String>,
     pub(super) instances: Instances,
+    pub(super) shared: Arc<InstanceStatus>,
 }
 
 /// What an instance is doing.
@@ -106,7 +107,9 @@ impl Instance {
                 WorkerSeed { index, application, broker, commands, reports, waker, status, executor, known, peers };
             seeds.push(seed);
         }
+        let workers = links.iter().map(|link: &Link| link.status.clone()).collect();
         let mut instance = Instance {
+            shared: Arc::new(InstanceStatus::new(workers, instances.shared())),
             instances,
             application,
             member: None,
@@ -124,6 +127,7 @@ impl Instance {
             failure: None,
         };
         instance.begin()?;
+        instance.shared.set_phase(instance.phase);
         Ok((instance, seeds))
     }
 
@@ -148,6 +152,7 @@ impl Instance {
         if self.phase == Phase::Stopping {
             self.finish(timeout);
         }
+        self.shared.set_phase(self.phase);
         self.phase
     }
 
@@ -169,6 +174,11 @@ impl Instance {
     /// Why the instance stopped by itself, if it did.
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
+    }
+
+    /// What it tells about itself and its workers, to be kept by others.
+    pub fn shared_status(&self) -> Arc<InstanceStatus> {
+        self.shared.clone()
     }
 
     /// What the workers tell about themselves.

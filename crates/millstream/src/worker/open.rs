@@ -4,7 +4,7 @@ use super::close::returned;
 use super::copies::WarmCopy;
 use super::message::Report;
 use super::step::RETRY_MS;
-use super::{Options, Worker};
+use super::{Options, Worker, WorkerStatus};
 use crate::broker::{BrokerError, ErrorKind, TopicPartition};
 use crate::record::Timestamp;
 use crate::task::{ErrorHandling, OpenInput, StoreRestore, Task, TaskError, TaskId};
@@ -82,6 +82,7 @@ impl Worker {
             task.put_failures(|partition| self.failing.carried(partition));
             let (_, offsets) = task.restore_progress();
             tracing::info!(task = %id, offsets_to_restore = offsets, "task opened");
+            WorkerStatus::add(&self.status.opened, 1);
             self.tasks.push(task);
         }
         self.publish_tasks();

@@ -20,6 +20,8 @@ pub struct WorkerStatus {
     pub standby_records: AtomicU64,
     /// Rows of state that came from other instances' memory.
     pub transferred: AtomicU64,
+    /// Tasks opened: one that stays where it is, is not opened anew.
+    pub opened: AtomicU64,
     /// Commits that went through.
     pub commits: AtomicU64,
     /// Times that tasks went back to their last commit.

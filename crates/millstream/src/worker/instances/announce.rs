@@ -31,6 +31,7 @@ impl Instance {
             address: options.address.clone(),
             rack: options.rack.clone(),
             workers: self.workers.len(),
+            memory_bytes: self.shared.memory(),
             transactional_ids: (0..self.workers.len()).filter_map(|worker| self.transactional_id(worker)).collect(),
             ..Announcement::new(order, phase)
         };
