@@ -107,7 +107,7 @@ fn while_a_record_waits_to_be_tried_again_other_partitions_go_on() {
     driver.pipe_later(&Topic::new("others", Utf8, Be64), [record("b", 1), record("b", 2)]);
     driver.step_for(20);
     assert_eq!(seen.load(Ordering::Relaxed), 2, "the other task is done while this one waits");
-    assert_eq!(driver.values(&output()), [], "and order is kept");
+    assert!(driver.values(&output()).is_empty(), "and order is kept");
     driver.pipe_all(&input(), []);
     assert_eq!(driver.values(&output()), [14]);
 }
@@ -150,7 +150,7 @@ fn a_function_decides_and_sees_the_record() {
     let expected = |offset, key: &str| ("input".into(), offset, Some(key.into()), 1, Some("map-values-1".into()), 1);
     assert_eq!(*seen.lock().unwrap(), [expected(1, "skip"), expected(2, "letter")]);
     let fails = panic_of(|| driver.pipe(&input(), "fail".to_owned(), 13, 0));
-    assert!(fails.contains("offset 5, node map-values-1: panicked") || fails.contains("offset"), "{fails}");
+    assert!(fails.contains("node map-values-1: panicked"), "{fails}");
 }
 
 #[test]
