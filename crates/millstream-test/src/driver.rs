@@ -184,12 +184,58 @@ impl TopologyTestDriver {
         topic: &Topic<K, V>,
         records: impl IntoIterator<Item = Record<K, Option<V>>>,
     ) {
+        self.write(topic, records);
+        self.settle();
+    }
+
+    fn write<K: 'static, V: 'static>(
+        &mut self,
+        topic: &Topic<K, V>,
+        records: impl IntoIterator<Item = Record<K, Option<V>>>,
+    ) {
         let mut writer = ok(RecordWriter::new(&*self.broker));
         for record in records {
             ok(writer.send(topic, &record));
         }
         ok(writer.flush());
-        self.settle();
+    }
+
+    /// As [`TopologyTestDriver::pipe_all`], but nothing is processed yet.
+    #[cfg(test)]
+    pub(crate) fn pipe_later<K: 'static, V: 'static>(
+        &mut self,
+        topic: &Topic<K, V>,
+        records: impl IntoIterator<Item = Record<K, Option<V>>>,
+    ) {
+        self.write(topic, records);
+    }
+
+    /// Takes so many steps, without the wall clock.
+    #[cfg(test)]
+    pub(crate) fn step_for(&mut self, steps: usize) {
+        for _ in 0..steps {
+            self.running.instance.step(Duration::ZERO);
+            self.running.worker.step(self.now);
+        }
+    }
+
+    /// Stops the topology wherever it is, and starts it with empty memory.
+    #[cfg(test)]
+    pub(crate) fn restart_unsettled(&mut self) {
+        self.stop();
+        self.running = start(&self.application, &self.broker);
+    }
+
+    /// Says where the worker is, from any thread.
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> Box<dyn Fn() -> Option<millstream::worker::At> + Send> {
+        let status = self.running.instance.status()[0].clone();
+        Box::new(move || status.at())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn describe(&self, at: millstream::worker::At) -> String {
+        self.application.describe_at(at)
     }
 
     /// Moves the wall clock on, and runs what is due by then.

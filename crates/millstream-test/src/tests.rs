@@ -4,6 +4,7 @@ mod calls;
 mod cogroup;
 mod cogroup_windowed;
 mod deduplicate;
+mod errors;
 mod faults;
 mod global;
 mod grouping;

@@ -47,6 +47,11 @@ impl Failures {
         self.0.insert(offset, failure);
     }
 
+    /// The first record that is not tried again.
+    pub(super) fn next_final(&self) -> Option<i64> {
+        self.0.iter().find(|(_, failure)| failure.is_final).map(|(offset, _)| *offset)
+    }
+
     /// How often it was tried.
     pub(crate) fn attempts(&self, offset: i64) -> u32 {
         self.0.get(&offset).map_or(0, |failure| failure.attempts)

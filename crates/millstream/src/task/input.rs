@@ -187,6 +187,14 @@ impl Input {
         }
     }
 
+    /// How many records may be read at most, if the batch is to end with the next one that is left out.
+    pub(crate) fn until_left_out(&self) -> usize {
+        match (self.failures.next_final(), self.fetched) {
+            (Some(offset), Some(next)) => usize::try_from(offset - next).unwrap_or(0) + 1,
+            _ => usize::MAX,
+        }
+    }
+
     /// Whether there is a position to commit: another than the group's.
     pub(crate) fn has_moved(&self) -> bool {
         self.position.is_some() && self.position != self.committed

@@ -3,7 +3,7 @@ use std::ops::ControlFlow;
 use super::input::Buffered;
 use super::upstream::END_OF_RUN;
 use super::{Input, Merge, Task, TaskError};
-use crate::broker::{Fetched, Message};
+use crate::broker::{Fetched, Message, Position};
 use crate::processor::{Context, Origin, Output, guarded, guarded_anywhere};
 use crate::record::Timestamp;
 use crate::time::Mark;
@@ -27,11 +27,15 @@ impl Task {
         if self.inputs[0].is_stopped() || budget == 0 {
             return Ok(0);
         }
-        let mut processed = 0;
+        let (mut processed, mut handed) = (0, 0);
         let mut failure = None;
+        // A batch ends with a record that is to be left out, so that a commit can follow on it.
+        let records_max = BATCH_RECORDS.min(budget).min(self.inputs[0].until_left_out());
+        let mut broken_at = None;
         // The reader is taken out for the batch, so that the task can be used by the closure.
         let mut reader = std::mem::replace(&mut self.inputs[0].reader, Box::new(super::input::NoReader));
-        let read = reader.read(BATCH_RECORDS.min(budget), &mut |fetched| {
+        let read = reader.read(records_max, &mut |fetched| {
+            handed += 1;
             let message = match fetched {
                 Fetched::Record(message) => message,
                 Fetched::End(offset) => {
@@ -42,7 +46,13 @@ impl Task {
             if !self.inputs[0].note_fetched(message.offset) {
                 return ControlFlow::Continue(());
             }
+            let offset = message.offset;
             match self.process(0, message, output, wall_clock) {
+                Ok(()) if output.commit_soon && handed < records_max => {
+                    processed += 1;
+                    broken_at = Some(offset);
+                    ControlFlow::Break(())
+                }
                 Ok(()) => {
                     processed += 1;
                     ControlFlow::Continue(())
@@ -54,6 +64,9 @@ impl Task {
             }
         });
         self.inputs[0].reader = reader;
+        if let Some(offset) = broken_at {
+            self.inputs[0].reader.seek(Position::Offset(offset + 1))?;
+        }
         match (failure, read) {
             (Some(error), _) => Err(error),
             (None, Err(error)) => Err(error.into()),
@@ -70,6 +83,7 @@ impl Task {
         }
         let mut processed = 0;
         while processed < merge.budget
+            && !output.commit_soon
             && self.has_room()
             && let Some(next) = self.choose(wall_clock, merge.max_task_idle_ms)
         {

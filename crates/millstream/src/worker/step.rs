@@ -240,6 +240,10 @@ impl Worker {
                     continue;
                 }
             }
+            // A commit is to come before another record may fail.
+            if output.commit_soon {
+                continue;
+            }
             let merge = Merge { budget: merge.budget.saturating_sub(consumed), ..merge };
             consumed += task.run(output, now, merge)?;
             task.punctuate_wall_clock(output, now)?;
