@@ -39,7 +39,7 @@ impl AdminClient {
     pub(crate) fn new(settings: &KafkaSettings, metadata: Arc<MetadataClient>) -> Result<Self, BrokerError> {
         let native = settings
             .admin()
-            .create_with_context(Reports::new("admin"))
+            .create_with_context(Reports::new("admin", metadata.presence().clone()))
             .map_err(|error| errors::of_client("a client for topics", &error))?;
         Ok(AdminClient { native, metadata, deletions: Mutex::new(Vec::new()) })
     }

@@ -17,6 +17,7 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 
 use crate::errors;
 use crate::native::GroupMetadata;
+use crate::presence::Presence;
 
 /// A consumer of this crate.
 pub(crate) type KafkaConsumer = BaseConsumer<ConsumerReports>;
@@ -27,12 +28,13 @@ const REPEATED_ERROR: Duration = Duration::from_secs(10);
 /// Log lines and errors of one client, told to `tracing`.
 pub(crate) struct Reports {
     role: &'static str,
+    presence: Presence,
     last: Mutex<Option<(String, Instant)>>,
 }
 
 impl Reports {
-    pub(crate) fn new(role: &'static str) -> Self {
-        Reports { role, last: Mutex::new(None) }
+    pub(crate) fn new(role: &'static str, presence: Presence) -> Self {
+        Reports { role, presence, last: Mutex::new(None) }
     }
 
     fn line(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
@@ -52,6 +54,7 @@ impl Reports {
     /// An error that librdkafka goes on after: it reconnects and asks again by itself.
     fn error(&self, error: &KafkaError, reason: &str) {
         let text = format!("{error}: {reason}");
+        self.presence.reported(errors::code_of(error), reason);
         let mut last = self.last.lock().unwrap();
         let repeated = last.as_ref().is_some_and(|(said, when)| *said == text && when.elapsed() < REPEATED_ERROR);
         if repeated {
@@ -92,9 +95,9 @@ pub(crate) struct ConsumerReports {
 
 impl ConsumerReports {
     /// With `incremental`, rebalances are answered by what changes, else by the whole.
-    pub(crate) fn new(role: &'static str, incremental: bool) -> Self {
+    pub(crate) fn new(role: &'static str, incremental: bool, presence: Presence) -> Self {
         ConsumerReports {
-            reports: Reports::new(role),
+            reports: Reports::new(role, presence),
             incremental,
             noted: Mutex::new(VecDeque::new()),
             closing: AtomicBool::new(false),
@@ -177,9 +180,9 @@ pub(crate) struct DeliveryReports {
 }
 
 impl DeliveryReports {
-    pub(crate) fn new(transactional: bool) -> Self {
+    pub(crate) fn new(transactional: bool, presence: Presence) -> Self {
         let (failed, first) = (AtomicBool::new(false), Mutex::new(None));
-        DeliveryReports { reports: Reports::new("producer"), transactional, failed, first }
+        DeliveryReports { reports: Reports::new("producer", presence), transactional, failed, first }
     }
 
     /// Fails if a record was not delivered since the last [`DeliveryReports::clear`].

@@ -18,6 +18,7 @@ mod member;
 mod membership;
 mod metadata;
 mod native;
+mod presence;
 mod producer;
 mod reader;
 mod restore;

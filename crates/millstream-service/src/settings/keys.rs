@@ -38,6 +38,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("repartition_purge_interval_ms", Kind::Whole(POSITIVE_MS)),
     ("parked_ms", Kind::Whole(MS)),
     ("broker_wait_ms", Kind::Whole(POSITIVE_MS)),
+    ("broker_lost_timeout_ms", Kind::Whole(MS)),
     ("shutdown_timeout_ms", Kind::Whole(MS)),
     ("http.enabled", Kind::Flag),
     ("http.host", Kind::Text),

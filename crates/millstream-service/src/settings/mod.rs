@@ -46,6 +46,7 @@ pub(crate) struct Settings {
     pub(crate) repartition_purge_interval_ms: i64,
     pub(crate) parked_ms: i64,
     pub(crate) broker_wait_ms: u64,
+    pub(crate) broker_lost_timeout_ms: i64,
     pub(crate) shutdown_timeout_ms: u64,
     pub(crate) http: HttpSettings,
     pub(crate) log: LogSettings,
@@ -135,6 +136,7 @@ impl Settings {
             repartition_purge_interval_ms: options.repartition_purge_interval_ms,
             parked_ms: options.parked_ms,
             broker_wait_ms: 60_000,
+            broker_lost_timeout_ms: options.broker_lost_timeout_ms,
             // Beside it, what a process does before and after must fit into 5 s.
             shutdown_timeout_ms: 4_500,
             http: HttpSettings { enabled: true, host: "127.0.0.1".to_owned(), port: 8080 },
@@ -168,6 +170,7 @@ impl Settings {
             replication_factor: self.replication_factor,
             repartition_purge_interval_ms: self.repartition_purge_interval_ms,
             parked_ms: self.parked_ms,
+            broker_lost_timeout_ms: self.broker_lost_timeout_ms,
         }
     }
 

@@ -88,6 +88,7 @@ impl Worker {
             task.note_committed(now);
         }
         WorkerStatus::add(&self.status.commits, 1);
+        self.retry.succeeded();
         self.purge(now);
         Ok(())
     }

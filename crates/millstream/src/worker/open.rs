@@ -1,7 +1,6 @@
 use super::Worker;
 use super::close::returned;
 use super::message::Report;
-use super::step::RETRY_MS;
 use crate::broker::{BrokerError, ErrorKind, TopicPartition};
 use crate::record::Timestamp;
 use crate::task::{OpenInput, StoreRestore, Task, TaskError, TaskId};
@@ -40,11 +39,15 @@ impl Worker {
         }
         match self.open_all() {
             Err(error) if error.kind == ErrorKind::Retry => {
-                tracing::warn!(worker = self.index, %error, "tasks cannot be opened yet; trying again");
-                self.resume_at = now + RETRY_MS;
+                let ms = self.retry.failed(now);
+                tracing::warn!(worker = self.index, %error, "tasks cannot be opened yet; trying again in {ms} ms");
+                self.resume_at = now + ms;
                 Ok(())
             }
-            opened => Ok(opened?),
+            opened => {
+                self.retry.succeeded();
+                Ok(opened?)
+            }
         }
     }
 

@@ -34,6 +34,8 @@ pub struct Options {
     pub repartition_purge_interval_ms: i64,
     /// How long, in ms, the state of a task that was given away is kept, in case that the task comes back.
     pub parked_ms: i64,
+    /// How long, in ms, a process waits when no broker of the cluster answers, before it ends with an error. 0: for ever.
+    pub broker_lost_timeout_ms: i64,
 }
 
 impl Options {
@@ -55,6 +57,7 @@ impl Options {
             replication_factor: None,
             repartition_purge_interval_ms: 30_000,
             parked_ms: 600_000,
+            broker_lost_timeout_ms: 0,
         }
     }
 }
