@@ -9,6 +9,7 @@ mod global;
 mod grouping;
 mod join_windowed;
 mod parking;
+mod restoring;
 mod stepped;
 mod stores;
 mod tables;
