@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use millstream::broker::{Assignment, BrokerError, ErrorKind, Position, TopicPartition};
 use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -76,19 +77,31 @@ pub(crate) fn offsets(
     }
     let answer = consumer
         .offsets_for_times(list, limit)
-        .map_err(|error| errors::of_client(&format!("{} and others", what(first)), &error))?;
+        .map_err(|error| of_question(&format!("{} and others", what(first)), &error))?;
     let offset_of = |asked: &(&TopicPartition, Position)| {
         let (partition, _) = asked;
         let element = answer
             .find_partition(&partition.topic, partition.partition)
             .ok_or_else(|| errors::of_request(&what(asked), RDKafkaErrorCode::UnknownPartition))?;
-        element.error().map_err(|error| errors::of_client(&what(asked), &error))?;
+        element.error().map_err(|error| of_question(&what(asked), &error))?;
         match element.offset() {
             Offset::Offset(offset) => Ok(offset),
             other => Err(BrokerError::new(ErrorKind::Retry, format!("{}: the broker said {other:?}", what(asked)))),
         }
     };
     Ok(positions.iter().map(offset_of).collect())
+}
+
+/// A topic that is asked for was there before: it may be deleted to be made anew.
+fn of_question(what: &str, error: &KafkaError) -> BrokerError {
+    use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    match errors::code_of(error) {
+        Some(code @ (UnknownPartition | UnknownTopic | UnknownTopicOrPartition)) => {
+            let message = format!("{what}: {code}; a topic that was deleted must be created again");
+            BrokerError::new(ErrorKind::Retry, message)
+        }
+        _ => errors::of_client(what, error),
+    }
 }
 
 /// Adds the partition, and where to start, to `list`.
