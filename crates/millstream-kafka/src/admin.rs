@@ -50,7 +50,7 @@ impl AdminClient {
     pub(crate) fn new(settings: &KafkaSettings, metadata: Arc<MetadataClient>) -> Result<Self, BrokerError> {
         let native = settings
             .admin()
-            .create_with_context(Reports::new("admin", settings))
+            .create_with_context(Reports::new("admin", settings, metadata.presence().clone()))
             .map_err(|error| errors::of_client("a client for topics", &error))?;
         let (tokens, rights) = (settings.tokens(), settings.rights());
         let deletions = Mutex::new(Vec::new());

@@ -2,8 +2,8 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use millstream::broker::{
-    Assignment, Broker, BrokerError, ErrorKind, GroupMember, NewTopic, PartitionReader, Producer, TopicDescription,
-    TopicPartition,
+    Assignment, Away, Broker, BrokerError, ErrorKind, GroupMember, NewTopic, PartitionReader, Producer,
+    TopicDescription, TopicPartition,
 };
 
 use crate::admin::AdminClient;
@@ -63,6 +63,7 @@ fn serve_reports(clients: &Weak<Clients>) {
     while let Some(clients) = clients.upgrade() {
         clients.metadata.serve_reports(REPORTS_TURN);
         clients.admin.renew_token();
+        clients.metadata.look_for_brokers();
         let restores = clients.restores.lock().unwrap().clone();
         for restore in restores {
             restore.serve_reports(REPORTS_TURN);
@@ -102,7 +103,8 @@ impl Broker for KafkaBroker {
             match restores.iter().find(|restore| !restore.reads(&assignment.partition)) {
                 Some(restore) => restore.clone(),
                 None => {
-                    let restore = Arc::new(Restore::new(&self.clients.settings)?);
+                    let restore =
+                        Arc::new(Restore::new(&self.clients.settings, self.clients.metadata.presence().clone())?);
                     restores.push(restore.clone());
                     restore
                 }
@@ -114,5 +116,13 @@ impl Broker for KafkaBroker {
     fn producer(&self, topics: &[Arc<str>]) -> Result<Box<dyn Producer>, BrokerError> {
         let clients = &self.clients;
         Ok(Box::new(KafkaProducer::start(&clients.settings, None, topics, None, clients.metadata.clone())?))
+    }
+
+    fn away(&self) -> Option<Away> {
+        self.clients.metadata.presence().away()
+    }
+
+    fn give_up(&self) {
+        self.clients.metadata.presence().give_up();
     }
 }

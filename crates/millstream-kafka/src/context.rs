@@ -18,6 +18,7 @@ use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use crate::errors::{self, Unwritten};
 use crate::native::GroupMetadata;
 use crate::oauth::Tokens;
+use crate::presence::Presence;
 use crate::refusal::{Refusal, refusal};
 use crate::rights::{Needed, Rights};
 use crate::settings::KafkaSettings;
@@ -36,15 +37,16 @@ pub(crate) struct Reports {
     role: &'static str,
     tokens: Tokens,
     rights: Rights,
+    presence: Presence,
     last: Mutex<Option<(String, Instant)>>,
     /// The last error that waiting does not change.
     refusal: Mutex<Option<(Refusal, String)>>,
 }
 
 impl Reports {
-    pub(crate) fn new(role: &'static str, settings: &KafkaSettings) -> Self {
+    pub(crate) fn new(role: &'static str, settings: &KafkaSettings, presence: Presence) -> Self {
         let (tokens, rights) = (settings.tokens(), settings.rights());
-        Reports { role, tokens, rights, last: Mutex::new(None), refusal: Mutex::new(None) }
+        Reports { role, tokens, rights, presence, last: Mutex::new(None), refusal: Mutex::new(None) }
     }
 
     fn line(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
@@ -67,6 +69,7 @@ impl Reports {
     fn error(&self, error: &KafkaError, reason: &str) {
         let text = format!("{error}: {reason}");
         self.note_refusal(&text, reason);
+        self.presence.reported(errors::code_of(error), reason);
         let mut last = self.last.lock().unwrap();
         let repeated = last.as_ref().is_some_and(|(said, when)| *said == text && when.elapsed() < REPEATED_ERROR);
         if repeated || self.role == PROBE {
@@ -135,9 +138,9 @@ pub(crate) struct ConsumerReports {
 
 impl ConsumerReports {
     /// With `incremental`, rebalances are answered by what changes, else by the whole.
-    pub(crate) fn new(role: &'static str, incremental: bool, settings: &KafkaSettings) -> Self {
+    pub(crate) fn new(role: &'static str, incremental: bool, settings: &KafkaSettings, presence: Presence) -> Self {
         ConsumerReports {
-            reports: Reports::new(role, settings),
+            reports: Reports::new(role, settings, presence),
             incremental,
             noted: Mutex::new(VecDeque::new()),
             closing: AtomicBool::new(false),
@@ -156,7 +159,7 @@ impl ConsumerReports {
 
     /// For a client that asks one question: its errors are no warnings.
     pub(crate) fn probe() -> Self {
-        ConsumerReports::new(PROBE, true, &KafkaSettings::new("", ""))
+        ConsumerReports::new(PROBE, true, &KafkaSettings::new("", ""), Presence::default())
     }
 
     /// What the client's principal may do is told by this.
@@ -243,9 +246,15 @@ pub(crate) struct DeliveryReports {
 }
 
 impl DeliveryReports {
-    pub(crate) fn new(transactional: bool, settings: &KafkaSettings, max_bytes: u64) -> Self {
+    pub(crate) fn new(transactional: bool, settings: &KafkaSettings, presence: Presence, max_bytes: u64) -> Self {
         let (failed, first) = (AtomicBool::new(false), Mutex::new(None));
-        DeliveryReports { reports: Reports::new("producer", settings), transactional, max_bytes, failed, first }
+        DeliveryReports {
+            reports: Reports::new("producer", settings, presence),
+            transactional,
+            max_bytes,
+            failed,
+            first,
+        }
     }
 
     /// What the client's principal may do is told by this.

@@ -19,6 +19,7 @@ mod membership;
 mod metadata;
 mod native;
 mod oauth;
+mod presence;
 mod producer;
 mod reader;
 mod refusal;

@@ -31,6 +31,9 @@ const COMMITTED_LIMIT: Duration = Duration::from_secs(2);
 /// How long leaving the group may take; after that it goes on by itself.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
+/// After so long it is looked whether waiting makes sense.
+const LEAVE_TURN: Duration = Duration::from_millis(200);
+
 /// The member of the group.
 pub(crate) struct KafkaMember {
     consumer: Arc<KafkaConsumer>,
@@ -53,7 +56,7 @@ impl KafkaMember {
         let incremental = settings.group_protocol == GroupProtocol::Consumer;
         let consumer: KafkaConsumer = settings
             .member()
-            .create_with_context(ConsumerReports::new("member", incremental, &settings))
+            .create_with_context(ConsumerReports::new("member", incremental, &settings, metadata.presence().clone()))
             .map_err(|error| errors::of_client(&what, &error))?;
         let consumer = Arc::new(consumer);
         let membership = Arc::new(Membership::new(&consumer, settings.group_protocol));
@@ -259,13 +262,18 @@ impl GroupMember for KafkaMember {
 
     fn leave(mut self: Box<Self>) -> Result<(), BrokerError> {
         let group = self.settings.group_id.clone();
+        let metadata = self.topics.clone();
         let leaving = self.close();
         drop(self);
-        if let Some(leaving) = leaving
-            && leaving.recv_timeout(LEAVE_LIMIT) == Err(RecvTimeoutError::Timeout)
-        {
-            let seconds = LEAVE_LIMIT.as_secs();
-            tracing::warn!("leaving group {group} takes longer than {seconds} s: its broker may be down; not waiting");
+        let Some(leaving) = leaving else { return Ok(()) };
+        let started = Instant::now();
+        while leaving.recv_timeout(LEAVE_TURN) == Err(RecvTimeoutError::Timeout) {
+            // There is nobody to tell that the member leaves; its session times out.
+            let is_hopeless = metadata.presence().away().is_some() || metadata.presence().check().is_err();
+            if is_hopeless || started.elapsed() >= LEAVE_LIMIT {
+                tracing::warn!("the broker does not answer that the member has left group {group}; not waiting for it");
+                break;
+            }
         }
         Ok(())
     }

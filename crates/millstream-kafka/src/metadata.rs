@@ -9,6 +9,7 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use crate::context::{ConsumerReports, KafkaConsumer};
 use crate::errors;
+use crate::presence::Presence;
 use crate::refusal;
 use crate::rights::Needed;
 use crate::settings::KafkaSettings;
@@ -16,6 +17,10 @@ use crate::start;
 
 /// How long one question to the cluster may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a cluster that may be away gets to answer, and what it is asked for.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+const PROBED_TOPIC: &str = "__consumer_offsets";
 
 /// A topic as the cluster's metadata show it.
 pub(crate) struct TopicState {
@@ -27,21 +32,37 @@ pub(crate) struct TopicState {
 /// Asks for topics and end offsets. A consumer without a group, so that no question creates a topic.
 pub(crate) struct MetadataClient {
     consumer: KafkaConsumer,
+    presence: Presence,
     partitions: Mutex<HashMap<String, i32>>,
 }
 
 impl MetadataClient {
     pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, BrokerError> {
+        let presence = Presence::default();
         let consumer = settings
             .metadata()
-            .create_with_context(ConsumerReports::new("metadata", false, settings))
+            .create_with_context(ConsumerReports::new("metadata", false, settings, presence.clone()))
             .map_err(|error| errors::of_client("a client for metadata", &error))?;
-        Ok(MetadataClient { consumer, partitions: Mutex::new(HashMap::new()) })
+        Ok(MetadataClient { consumer, presence, partitions: Mutex::new(HashMap::new()) })
     }
 
     /// Serves log lines and errors of this client for that long.
     pub(crate) fn serve_reports(&self, time: Duration) {
         self.consumer.poll(time);
+    }
+
+    /// What all clients know of the cluster's being there.
+    pub(crate) fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// Asks the cluster whether it is there, where that is in doubt.
+    pub(crate) fn look_for_brokers(&self) {
+        if self.presence.is_in_doubt() {
+            // Any topic will do; with all of them the answer would be large.
+            let answer = self.consumer.fetch_metadata(Some(PROBED_TOPIC), PROBE_LIMIT);
+            self.presence.asked(answer.map(|_| ()).map_err(|error| error.to_string()));
+        }
     }
 
     /// Waits until the cluster answers; calls `on_wait` after each second or so with the time waited so far.

@@ -17,6 +17,9 @@ use crate::settings::KafkaSettings;
 /// How long a new producer waits until the earlier one's transaction is ended, before its owner is to ask again.
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long is waited for that at once.
+const INIT_TURN: Duration = Duration::from_millis(500);
+
 /// How long the positions are sent again when they are committed without a transaction.
 const POSITIONS_LIMIT: Duration = Duration::from_secs(10);
 
@@ -62,7 +65,12 @@ impl KafkaProducer {
     ) -> Result<Self, BrokerError> {
         let config = settings.producer(transactional_id);
         let native: ThreadedProducer<DeliveryReports> = config
-            .create_with_context(DeliveryReports::new(transactional_id.is_some(), settings, max_bytes(&config)))
+            .create_with_context(DeliveryReports::new(
+                transactional_id.is_some(),
+                settings,
+                metadata.presence().clone(),
+                max_bytes(&config),
+            ))
             .map_err(|error| errors::of_client("a producer", &error))?;
         let mut producer = KafkaProducer {
             native: NativeProducer::new(native),
@@ -94,12 +102,19 @@ impl KafkaProducer {
     }
 
     fn init_transactions(&self) -> Result<(), BrokerError> {
-        self.native.init_transactions(INIT_LIMIT).map_err(|failure| {
-            if failure.retriable && !failure.fatal {
-                return self.described("init_transactions", ErrorKind::Retry, &failure);
+        let started = Instant::now();
+        loop {
+            // A call that timed out is taken up again by the next one.
+            let Err(failure) = self.native.init_transactions(INIT_TURN) else { return Ok(()) };
+            if !failure.retriable || failure.fatal {
+                return Err(self.classified("init_transactions", &failure));
             }
-            self.classified("init_transactions", &failure)
-        })
+            let presence = self.metadata.presence();
+            if started.elapsed() >= INIT_LIMIT || presence.away().is_some() || presence.check().is_err() {
+                return Err(self.described("init_transactions", ErrorKind::Retry, &failure));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     fn begin(&mut self) -> Result<(), BrokerError> {
@@ -126,7 +141,7 @@ impl KafkaProducer {
                 return Err(self.classified(what, &failure));
             }
             // Without one more call: see `CALL_MIN`.
-            if Instant::now() >= deadline {
+            if Instant::now() >= deadline || self.metadata.presence().check().is_err() {
                 return Err(self.described(what, ErrorKind::Fenced, &failure));
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -183,6 +198,7 @@ impl KafkaProducer {
     /// whose broker is away can end.
     fn check_waiting(&self) -> Result<(), BrokerError> {
         self.check()?;
+        self.metadata.presence().check()?;
         self.membership.as_ref().map_or(Ok(()), |member| member.check())
     }
 
@@ -232,7 +248,7 @@ impl KafkaProducer {
             if errors::is_stale_member(code) {
                 return Err(BrokerError::new(ErrorKind::Abort, format!("{}: {code}", what())));
             }
-            if !errors::is_transient(code) || left.is_zero() {
+            if !errors::is_transient(code) || left.is_zero() || self.metadata.presence().check().is_err() {
                 return Err(self.explained(errors::of_request(&what(), code), code, ""));
             }
             std::thread::sleep(Duration::from_millis(50).min(left));

@@ -281,7 +281,10 @@ fn seek_once(consumer: &KafkaConsumer, partition: &TopicPartition, offset: i64) 
 
 /// An error of the partition that does not pass by itself.
 fn failure(partition: &TopicPartition, outside_of_group: bool, code: Code, text: &str) -> BrokerError {
-    let gone = matches!(code, Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation);
+    let gone = matches!(code, Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation)
+        // A changelog that is deleted is made anew, or cannot be read at all: who opens it again finds out.
+        || (outside_of_group
+            && matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition));
     let (kind, hint) = match (gone, outside_of_group) {
         // What was restored so far does not fit to what is left of the topic.
         (true, true) => (ErrorKind::Fenced, "; drop what was restored, and read from the beginning"),

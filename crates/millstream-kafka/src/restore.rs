@@ -9,6 +9,7 @@ use rdkafka::consumer::Consumer;
 use crate::closing::close_apart;
 use crate::context::{ConsumerReports, KafkaConsumer};
 use crate::errors;
+use crate::presence::Presence;
 use crate::reader::{KafkaReader, Slot};
 use crate::settings::KafkaSettings;
 use crate::start;
@@ -21,8 +22,8 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
-    pub(crate) fn new(settings: &KafkaSettings) -> Result<Self, BrokerError> {
-        let reports = ConsumerReports::new("restore", true, settings);
+    pub(crate) fn new(settings: &KafkaSettings, presence: Presence) -> Result<Self, BrokerError> {
+        let reports = ConsumerReports::new("restore", true, settings, presence);
         // Should librdkafka report a rebalance when it closes, nobody would answer.
         reports.close();
         let consumer: KafkaConsumer = settings

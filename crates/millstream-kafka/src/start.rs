@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use millstream::broker::{Assignment, BrokerError, ErrorKind, Position, TopicPartition};
 use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -83,7 +84,7 @@ pub(crate) fn offsets(
         Ok(answer) => answer,
         Err(error) => {
             find_leaders_anew(consumer, positions.iter().map(|(partition, _)| *partition));
-            return Err(errors::of_client(&format!("{} and others", what(first)), &error));
+            return Err(of_question(&format!("{} and others", what(first)), &error));
         }
     };
     let failed = |(partition, _): &&(&TopicPartition, Position)| {
@@ -97,7 +98,7 @@ pub(crate) fn offsets(
             .ok_or_else(|| errors::of_request(&what(asked), RDKafkaErrorCode::UnknownPartition))?;
         element.error().map_err(|error| {
             let rights = consumer.context().rights();
-            let explained = errors::of_client(&what(asked), &error);
+            let explained = of_question(&what(asked), &error);
             rights.explain(explained, errors::code_of(&error), Needed::Topic("Describe", &partition.topic))
         })?;
         match element.offset() {
@@ -117,6 +118,18 @@ pub(crate) fn find_leaders_anew<'a>(consumer: &KafkaConsumer, partitions: impl I
             tracing::debug!("it is not known yet who leads the partitions of {topic}: {error}");
             return;
         }
+    }
+}
+
+/// A topic that is asked for was there before: it may be deleted to be made anew.
+fn of_question(what: &str, error: &KafkaError) -> BrokerError {
+    use RDKafkaErrorCode::{UnknownPartition, UnknownTopic, UnknownTopicOrPartition};
+    match errors::code_of(error) {
+        Some(code @ (UnknownPartition | UnknownTopic | UnknownTopicOrPartition)) => {
+            let message = format!("{what}: {code}; a topic that was deleted must be created again");
+            BrokerError::new(ErrorKind::Retry, message)
+        }
+        _ => errors::of_client(what, error),
     }
 }
 

@@ -9,7 +9,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::error::Error;
+use crate::health::Health;
 use crate::http::{self, Tls};
+use crate::run::WITHOUT_BROKER;
 use crate::stop::Stop;
 
 /// What a process that hangs gets beyond its shutdown timeout.
@@ -31,7 +33,12 @@ pub(crate) struct Background {
 
 impl Background {
     /// Takes signals from now on, and serves HTTP if there is a listener.
-    pub(crate) fn start(http: Option<Server>, stop: Arc<Stop>, shutdown_timeout: Duration) -> Result<Self, Error> {
+    pub(crate) fn start(
+        http: Option<Server>,
+        stop: Arc<Stop>,
+        health: Arc<Health>,
+        shutdown_timeout: Duration,
+    ) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Error::system("a runtime for HTTP and signals", &error))?;
         let signals = {
@@ -42,7 +49,7 @@ impl Background {
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("http".to_owned())
-            .spawn(move || serve(&runtime, http, signals, &stop, shutdown_timeout, ended))
+            .spawn(move || serve(&runtime, http, signals, &stop, &health, shutdown_timeout, ended))
             .map_err(|error| Error::system("a thread for HTTP and signals", &error))?;
         Ok(Background { end: Some(end), thread: Some(thread) })
     }
@@ -63,6 +70,7 @@ fn serve(
     http: Option<Server>,
     mut signals: Signals,
     stop: &Stop,
+    health: &Health,
     shutdown_timeout: Duration,
     ended: oneshot::Receiver<()>,
 ) {
@@ -77,7 +85,7 @@ fn serve(
         };
         tokio::select! {
             () = http => {}
-            () = signals.obey(stop, shutdown_timeout) => {}
+            () = signals.obey(stop, health, shutdown_timeout) => {}
             _ = ended => {}
         }
     });
@@ -97,7 +105,7 @@ impl Signals {
     }
 
     /// The first signal ends the run in order; a second one, or a run that does not end, ends the process.
-    async fn obey(&mut self, stop: &Stop, shutdown_timeout: Duration) {
+    async fn obey(&mut self, stop: &Stop, health: &Health, shutdown_timeout: Duration) {
         let (name, _) = self.next().await;
         stop.request();
         if !stop.has_begun() {
@@ -105,13 +113,23 @@ impl Signals {
             std::process::exit(0);
         }
         tracing::info!("{name}: committing, leaving the group, ending; a second signal ends at once");
+        let ended = async {
+            // What waits for a broker lets go now, so that what can end does.
+            tokio::time::sleep(shutdown_timeout.mul_f32(WITHOUT_BROKER)).await;
+            if let Some(broker) = health.broker().filter(|broker| broker.away().is_some()) {
+                broker.give_up();
+            }
+            tokio::time::sleep(shutdown_timeout.mul_f32(1.0 - WITHOUT_BROKER) + GRACE).await;
+        };
         tokio::select! {
             (name, number) = self.next() => {
                 tracing::warn!("{name} again: ending at once; what was not committed is processed again");
                 std::process::exit(128 + number);
             }
-            () = tokio::time::sleep(shutdown_timeout + GRACE) => {
-                tracing::error!("the broker or a worker hangs: ending; what was not committed is processed again");
+            () = ended => {
+                let away = health.broker().and_then(|broker| broker.away());
+                let why = away.map_or_else(|| "the broker or a worker hangs".to_owned(), |away| away.to_string());
+                tracing::error!("{why}: ending; what was not committed is processed again");
                 std::process::exit(1);
             }
         }

@@ -1,6 +1,7 @@
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use millstream::broker::{Away, Broker};
 use millstream::worker::{InstanceStatus, Phase, TaskState, TaskStatus, WorkerStatus};
 use serde_json::{Value, json};
 
@@ -16,18 +17,40 @@ pub(crate) struct Health {
     /// None before the workers begin.
     workers: OnceLock<Vec<Arc<WorkerStatus>>>,
     instance: OnceLock<Arc<InstanceStatus>>,
+    broker: OnceLock<Arc<dyn Broker>>,
+    /// When the broker was last seen to be away: a worker that waits for it is not stuck.
+    away_at: AtomicI64,
     stop: Arc<Stop>,
 }
 
 impl Health {
     pub(crate) fn new(stop: Arc<Stop>) -> Self {
-        Health { workers: OnceLock::new(), instance: OnceLock::new(), stop }
+        Health {
+            workers: OnceLock::new(),
+            instance: OnceLock::new(),
+            broker: OnceLock::new(),
+            away_at: AtomicI64::new(i64::MIN),
+            stop,
+        }
     }
 
     /// Called once, when the instance begins.
     pub(crate) fn set_instance(&self, instance: Arc<InstanceStatus>) {
         self.set_workers(instance.workers.clone());
         let _ = self.instance.set(instance);
+    }
+
+    /// Called once, when there is a broker.
+    pub(crate) fn set_broker(&self, broker: Arc<dyn Broker>) {
+        let _ = self.broker.set(broker);
+    }
+
+    pub(crate) fn broker(&self) -> Option<&Arc<dyn Broker>> {
+        self.broker.get()
+    }
+
+    fn away(&self) -> Option<Away> {
+        self.broker()?.away()
     }
 
     /// Called once, when the workers begin.
@@ -59,7 +82,12 @@ impl Health {
 
     /// Whether every worker moves, with those that do not as text.
     pub(crate) fn live(&self, now: i64) -> Result<String, String> {
-        let still = self.workers().iter().map(|worker| now - worker.moved_at.load(Ordering::Relaxed)).enumerate();
+        if self.away().is_some() {
+            self.away_at.store(now, Ordering::Relaxed);
+        }
+        let away_at = self.away_at.load(Ordering::Relaxed);
+        let moved_at = |worker: &Arc<WorkerStatus>| worker.moved_at.load(Ordering::Relaxed).max(away_at);
+        let still = self.workers().iter().map(|worker| now - moved_at(worker)).enumerate();
         let stuck: Vec<String> = still
             .filter(|(_, ms)| *ms > STUCK_MS)
             .map(|(index, ms)| format!("worker {index} has not moved for {} s\n", ms / 1000))
@@ -71,13 +99,13 @@ impl Health {
     pub(crate) fn ready(&self) -> Result<String, String> {
         let workers = self.workers().iter().enumerate();
         let tasks = workers.flat_map(|(index, worker)| worker.tasks().into_iter().map(move |task| (index, task)));
-        readiness(self.phase(), &tasks.collect::<Vec<_>>())
+        readiness(self.phase(), &tasks.collect::<Vec<_>>(), self.away())
     }
 }
 
-fn readiness(phase: &str, tasks: &[(usize, TaskStatus)]) -> Result<String, String> {
-    let is_ready =
-        phase == "running" && !tasks.iter().any(|(_, task)| matches!(task.state, TaskState::Restoring { .. }));
+fn readiness(phase: &str, tasks: &[(usize, TaskStatus)], away: Option<Away>) -> Result<String, String> {
+    let is_restoring = tasks.iter().any(|(_, task)| matches!(task.state, TaskState::Restoring { .. }));
+    let is_ready = phase == "running" && away.is_none() && !is_restoring;
     let restore = restore_json(&Restore::of(tasks.iter().map(|(_, task)| task)));
     let tasks: Vec<_> = tasks
         .iter()
@@ -96,6 +124,9 @@ fn readiness(phase: &str, tasks: &[(usize, TaskStatus)]) -> Result<String, Strin
     if let Some(restore) = restore {
         body["restore"] = restore;
     }
+    if let Some(away) = away {
+        body["broker"] = json!({ "away_seconds": away.since.as_secs(), "error": away.reason });
+    }
     let body = format!("{body}\n");
     if is_ready { Ok(body) } else { Err(body) }
 }
@@ -112,6 +143,8 @@ fn restore_json(all: &Restore) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use millstream::task::TaskId;
 
     use super::*;
@@ -124,7 +157,7 @@ mod tests {
     fn is_ready_when_every_task_is_restored() {
         let restored = [(0, task(0, TaskState::Running)), (1, task(1, TaskState::Running))];
         assert_eq!(
-            readiness("running", &restored).unwrap(),
+            readiness("running", &restored, None).unwrap(),
             "{\"phase\":\"running\",\"ready\":true,\"tasks\":[\
              {\"state\":\"running\",\"task\":\"0_3\",\"worker\":0},{\"state\":\"running\",\"task\":\"1_3\",\"worker\":1}]}\n"
         );
@@ -132,19 +165,30 @@ mod tests {
         let one_is_not = [(0, task(0, TaskState::Running)), (1, task(1, restoring))];
         let with_standby = [(0, task(0, TaskState::Running)), (1, task(1, TaskState::Standby { lag: 7 }))];
         assert_eq!(
-            readiness("running", &with_standby).unwrap(),
+            readiness("running", &with_standby, None).unwrap(),
             "{\"phase\":\"running\",\"ready\":true,\"tasks\":[\
              {\"state\":\"running\",\"task\":\"0_3\",\"worker\":0},\
              {\"lag\":7,\"state\":\"standby\",\"task\":\"1_3\",\"worker\":1}]}\n"
         );
-        assert!(readiness("warming", &with_standby).unwrap_err().contains("\"phase\":\"warming\",\"ready\":false"));
+        assert!(
+            readiness("warming", &with_standby, None).unwrap_err().contains("\"phase\":\"warming\",\"ready\":false")
+        );
         assert_eq!(
-            readiness("running", &one_is_not).unwrap_err(),
+            readiness("running", &one_is_not, None).unwrap_err(),
             "{\"phase\":\"running\",\"ready\":false,\
              \"restore\":{\"records_per_second\":2,\"restored\":5,\"seconds_left\":2,\"tasks\":1,\"total\":9},\"tasks\":[\
              {\"state\":\"running\",\"task\":\"0_3\",\"worker\":0},\
              {\"records_per_second\":2,\"restored\":5,\"seconds_left\":3,\"state\":\"restoring\",\"task\":\"1_3\",\
              \"total\":9,\"worker\":1}]}\n"
+        );
+    }
+
+    #[test]
+    fn is_not_ready_while_no_broker_answers() {
+        let away = Away { since: Duration::from_millis(3_500), reason: "refused".to_owned() };
+        assert_eq!(
+            readiness("running", &[], Some(away)).unwrap_err(),
+            "{\"broker\":{\"away_seconds\":3,\"error\":\"refused\"},\"phase\":\"running\",\"ready\":false,\"tasks\":[]}\n"
         );
     }
 

@@ -12,6 +12,7 @@ mod health;
 mod healthcheck;
 mod http;
 mod logs;
+mod lost;
 mod metrics;
 mod restore;
 pub mod run;

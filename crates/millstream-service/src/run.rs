@@ -4,10 +4,11 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use millstream::broker::{Broker, BrokerError, Waker};
+use millstream::broker::{Away, Broker, BrokerError, Waker};
 use millstream::worker::{Application, Instance, InstanceStatus, Phase, Step, Worker, WorkerSeed, WorkerStatus};
 
 use crate::executor::CallRuntime;
+use crate::lost::Lost;
 
 /// How long the group is polled before the loop looks around.
 const GROUP_POLL: Duration = Duration::from_millis(50);
@@ -17,6 +18,9 @@ const WARMING_PAUSE: Duration = Duration::from_millis(10);
 
 /// How often it is measured how much memory the process has.
 const MEASURED_EVERY: Duration = Duration::from_secs(3);
+
+/// The part of the shutdown timeout for which a broker that is away is waited for: it may come back for the last commit.
+pub(crate) const WITHOUT_BROKER: f32 = 0.75;
 
 /// How long the end of a run may take.
 #[derive(Clone, Debug)]
@@ -34,6 +38,16 @@ pub enum RunError {
     /// A worker or the group failed; the text says where and why.
     #[error("{0}")]
     Failed(String),
+    /// No broker answered for longer than the options allow.
+    #[error(
+        "{0}; that is longer than broker_lost_timeout_ms allows. What was not committed is processed again at the next start"
+    )]
+    Lost(Away),
+    /// The run was to end while no broker answered, so that workers could not commit.
+    #[error(
+        "ended as asked, but without a last commit: {0}. What was not committed is processed again at the next start"
+    )]
+    Away(Away),
     /// The workers did not end in time.
     #[error("the workers did not end within {0:?}; what was not committed is processed again at the next start")]
     Timeout(Duration),
@@ -88,7 +102,9 @@ pub fn run_observed(
         .collect::<Result<_, _>>()?;
 
     let (mut stopping_since, mut measured_at) = (None, None::<Instant>);
+    let mut lost = Lost::new(application.options.broker_lost_timeout_ms);
     loop {
+        lost.note(broker.away()).map_err(RunError::Lost)?;
         if measured_at.is_none_or(|at| at.elapsed() >= MEASURED_EVERY) {
             measured_at = Some(Instant::now());
             status.memory_bytes.store(resident_bytes().unwrap_or(0), Ordering::Relaxed);
@@ -104,6 +120,11 @@ pub fn run_observed(
         }
         if instance.phase() == Phase::Stopping {
             let since = *stopping_since.get_or_insert_with(Instant::now);
+            if since.elapsed() > options.shutdown_timeout.mul_f32(WITHOUT_BROKER)
+                && let Some(away) = broker.away()
+            {
+                return Err(RunError::Away(away));
+            }
             if since.elapsed() > options.shutdown_timeout {
                 return Err(RunError::Timeout(options.shutdown_timeout));
             }

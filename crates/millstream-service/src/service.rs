@@ -178,9 +178,10 @@ impl Service {
             false => None,
         };
         let shutdown_timeout = Duration::from_millis(settings.shutdown_timeout_ms);
-        let _background = Background::start(http, stop.clone(), shutdown_timeout)?;
+        let _background = Background::start(http, stop.clone(), health.clone(), shutdown_timeout)?;
 
         let (broker, embedded) = self.broker(cli, settings)?;
+        health.set_broker(broker.clone());
         let wait = broker_wait(settings);
         let plan = start::plan(&application, &*broker, wait)?;
         start::create_internal(&application, &*broker, &plan, wait)?;

@@ -30,8 +30,8 @@ fn answers_on_a_port_that_was_free() {
     let port = listener.local_addr().unwrap().port();
     let access = Access::new(&settings(0), listener.local_addr().unwrap());
     let router = router(Arc::new(Shown { health: health.clone(), metrics }), Router::new(), access);
-    let background =
-        Background::start(Some(Server { listener, router, tls: None }), stop, Duration::from_secs(1)).unwrap();
+    let server = Some(Server { listener, router, tls: None });
+    let background = Background::start(server, stop, health.clone(), Duration::from_secs(1)).unwrap();
 
     assert!(get(port, "/livez").starts_with("HTTP/1.1 200 OK\r\n"));
     let starting = get(port, "/readyz");

@@ -53,6 +53,7 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("errors.retry.backoff_ms", Kind::Whole(MS)),
     ("errors.dead_letter_topic", Kind::Text),
     ("broker_wait_ms", Kind::Whole(POSITIVE_MS)),
+    ("broker_lost_timeout_ms", Kind::Whole(MS)),
     ("shutdown_timeout_ms", Kind::Whole(MS)),
     ("http.enabled", Kind::Flag),
     ("http.host", Kind::Text),

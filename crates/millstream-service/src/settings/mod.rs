@@ -54,6 +54,7 @@ pub(crate) struct Settings {
     pub(crate) acceptable_recovery_lag: u64,
     pub(crate) errors: ErrorSettings,
     pub(crate) broker_wait_ms: u64,
+    pub(crate) broker_lost_timeout_ms: i64,
     pub(crate) shutdown_timeout_ms: u64,
     pub(crate) http: HttpSettings,
     pub(crate) log: LogSettings,
@@ -183,6 +184,7 @@ impl Settings {
             acceptable_recovery_lag: options.acceptable_recovery_lag,
             errors: options.errors.into(),
             broker_wait_ms: 60_000,
+            broker_lost_timeout_ms: options.broker_lost_timeout_ms,
             // Beside it, what a process does before and after must fit into 5 s.
             shutdown_timeout_ms: 4_500,
             http: HttpSettings {
@@ -232,6 +234,7 @@ impl Settings {
             acceptable_recovery_lag: self.acceptable_recovery_lag,
             static_membership: self.kafka.static_membership,
             errors: self.errors.clone().into(),
+            broker_lost_timeout_ms: self.broker_lost_timeout_ms,
         }
     }
 

@@ -4,9 +4,11 @@
 //! thread that owns the object; only [`Broker`] is shared between threads. No port is async, and none but those that
 //! say so waits.
 
+mod away;
 mod error;
 mod topics;
 
+pub use away::Away;
 pub use error::{BrokerError, ErrorKind};
 pub use topics::{CleanupPolicy, NewTopic, TopicDescription};
 
@@ -156,6 +158,14 @@ pub trait Broker: Send + Sync {
     /// A producer outside of any group and of any transaction, for who loads input: it commits records alone, and
     /// refuses positions. `topics` gives the dense ids, as with [`GroupMember::producer`].
     fn producer(&self, topics: &[Arc<str>]) -> Result<Box<dyn Producer>, BrokerError>;
+
+    /// Whether no broker answers at all, as far as is known by now; does not wait.
+    fn away(&self) -> Option<Away> {
+        None
+    }
+
+    /// From now on, no call waits for brokers that do not answer: for a process that is to end.
+    fn give_up(&self) {}
 }
 
 /// One member of the consumer group: an instance. Owned by one thread, which polls it.

@@ -208,7 +208,7 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
 
     fn reserve(&mut self, rows: usize) {
         // A changelog may tell of the same few rows again and again.
-        self.rows.reserve(rows.min(3 * self.rows.len()));
+        self.rows.reserve(rows.min(15 * self.rows.len()));
     }
 
     /// Sets or deletes without the undo log: what the changelog says is committed.

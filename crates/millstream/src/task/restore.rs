@@ -27,9 +27,9 @@ pub(crate) struct StoreRestore {
     is_stalled: bool,
 }
 
-/// After so many records of a changelog, and whenever there are four times as many, its store makes room.
+/// After so many records of a changelog, and whenever there are sixteen times as many, its store makes room.
 const RESERVE_AT: usize = 16_384;
-const RESERVE_AGAIN: usize = 4;
+const RESERVE_AGAIN: usize = 16;
 
 impl StoreRestore {
     /// From `position` to `end`; a `reader` that stands at the position already goes on.
@@ -65,7 +65,7 @@ impl StoreRestore {
     }
 
     /// Makes room for the rows to come, so that a store does not grow in many small steps. How many they are is estimated, as
-    /// compaction leaves gaps; so it is never more than three times what came, and memory that is not used is not touched.
+    /// compaction leaves gaps; so it is never more than fifteen times what came, and memory that is not used is not touched.
     fn reserve(&mut self, store: &dyn StateStore) {
         if self.records < self.reserve_at {
             return;

@@ -104,6 +104,7 @@ impl Worker {
             self.note_left(taken, left, now);
         }
         WorkerStatus::add(&self.status.commits, 1);
+        self.retry.succeeded();
         self.purge(now);
         Ok(())
     }

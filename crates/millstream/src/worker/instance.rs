@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::instances::Instances;
 use super::message::{Command, Report};
+use super::pause::Pause;
 use super::{Application, Guarantee, InstanceStatus, WorkerSeed, WorkerStatus};
 use crate::broker::{
     Broker, BrokerError, Committed, ErrorKind, GroupMember, PartitionReader, Position, ReaderOf, TopicPartition, Waker,
@@ -32,6 +33,7 @@ pub struct Instance {
     pub(super) resets: BTreeSet<usize>,
     /// Where source partitions end, if the run is to end.
     pub(super) stops: BTreeMap<TopicPartition, i64>,
+    pub(super) pause: Pause,
     pub(super) phase: Phase,
     stopped: BTreeSet<usize>,
     pub(super) failure: Option<String>,
@@ -122,6 +124,7 @@ impl Instance {
             closing: None,
             stops,
             broker,
+            pause: Pause::default(),
             phase: Phase::Running,
             stopped: BTreeSet::new(),
             failure: None,

@@ -31,6 +31,7 @@ mod message;
 mod moment;
 mod open;
 mod options;
+mod pause;
 mod prepare;
 mod rate;
 mod rebalance;

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use super::close::returned;
 use super::copies::WarmCopy;
 use super::message::Report;
-use super::step::RETRY_MS;
 use super::{Options, Worker, WorkerStatus};
 use crate::broker::{BrokerError, ErrorKind, TopicPartition};
 use crate::record::Timestamp;
@@ -35,11 +34,15 @@ impl Worker {
         }
         match self.open_all(now) {
             Err(error) if error.kind == ErrorKind::Retry => {
-                tracing::warn!(worker = self.index, %error, "tasks cannot be opened yet; trying again");
-                self.resume_at = now + RETRY_MS;
+                let ms = self.retry.failed(now);
+                tracing::warn!(worker = self.index, %error, "tasks cannot be opened yet; trying again in {ms} ms");
+                self.resume_at = now + ms;
                 Ok(())
             }
-            opened => Ok(opened?),
+            opened => {
+                self.retry.succeeded();
+                Ok(opened?)
+            }
         }
     }
 

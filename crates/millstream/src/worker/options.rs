@@ -51,6 +51,8 @@ pub struct Options {
     pub acceptable_recovery_lag: u64,
     /// Whether the group knows this process by its instance id (`group.instance.id`): a restart moves nothing then.
     pub static_membership: bool,
+    /// How long, in ms, a process waits when no broker of the cluster answers, before it ends with an error. 0: for ever.
+    pub broker_lost_timeout_ms: i64,
 }
 
 impl Options {
@@ -79,6 +81,7 @@ impl Options {
             warmup_timeout_ms: 300_000,
             acceptable_recovery_lag: 10_000,
             static_membership: false,
+            broker_lost_timeout_ms: 0,
         }
     }
 }

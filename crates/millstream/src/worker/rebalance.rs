@@ -13,13 +13,23 @@ impl Instance {
     /// One turn of the group's life: a change of the assignment, or what follows from one.
     pub(super) fn rebalance(&mut self, timeout: Duration) -> Result<(), BrokerError> {
         self.finish_closing()?;
-        self.finish_assigned()?;
-        if self.closing.is_none() && self.assigned.is_none() {
-            self.replace_producers()?;
-            self.open_tasks()?;
+        let is_paused = self.pause.is_pending();
+        if !is_paused {
+            self.finish_assigned()?;
+            if self.closing.is_none() && self.assigned.is_none() {
+                self.replace_producers()?;
+                self.open_tasks()?;
+            }
         }
         let waiting = self.closing.is_some() || self.assigned.is_some() || !self.resets.is_empty();
-        let timeout = if waiting { CLOSING_POLL } else { timeout };
+        let timeout = match waiting {
+            // Nothing is tried again before the pause is over. Workers that close are looked after meanwhile.
+            _ if self.pause.is_pending() => {
+                self.pause.pass(if self.closing.is_some() { CLOSING_POLL } else { timeout })
+            }
+            true => CLOSING_POLL,
+            false => timeout,
+        };
         match self.member()?.poll(timeout)? {
             Some(GroupEvent::Assigned(partitions)) => {
                 tracing::info!(partitions = %list(&partitions), "assigned");
@@ -30,7 +40,7 @@ impl Instance {
             Some(GroupEvent::Lost(partitions)) => self.close(partitions, true),
             None => {}
         }
-        self.finish_assigned()
+        if self.pause.is_pending() { Ok(()) } else { self.finish_assigned() }
     }
 
     /// Has the workers let go of the tasks that read these partitions.
@@ -76,8 +86,9 @@ impl Instance {
         };
         let committed = match self.member()?.committed(&partitions) {
             Err(error) if error.kind == ErrorKind::Retry => {
-                tracing::warn!(%error, "the group's positions are not known yet; asking again");
                 self.note_positions(false);
+                let pause = self.pause.failed();
+                tracing::warn!(%error, "the group's positions are not known yet; asking again in {pause:?}");
                 self.assigned = Some(partitions);
                 return Ok(());
             }
@@ -96,12 +107,14 @@ impl Instance {
         let assignments = assignments.collect();
         let readers = match self.member()?.assign(assignments) {
             Err(error) if error.kind == ErrorKind::Retry => {
-                tracing::warn!(%error, "the partitions are not read yet; trying again");
+                let pause = self.pause.failed();
+                tracing::warn!(%error, "the partitions are not read yet; trying again in {pause:?}");
                 self.assigned = Some(partitions);
                 return Ok(());
             }
             readers => readers?,
         };
+        self.pause.succeeded();
         for ((partition, reader), start) in partitions.into_iter().zip(readers).zip(starts) {
             self.owned.insert(partition, Owned { reader: Some(reader), start: Some(start) });
         }
@@ -144,11 +157,13 @@ impl Instance {
             match self.member()?.producer(id.as_deref(), &topics) {
                 Ok(producer) => self.workers[index].tell(Command::Start(producer)),
                 Err(error) if error.kind == ErrorKind::Retry => {
-                    tracing::warn!(worker = index, %error, "no producer yet; trying again");
+                    let pause = self.pause.failed();
+                    tracing::warn!(worker = index, %error, "no producer yet; trying again in {pause:?}");
                     return Ok(());
                 }
                 Err(error) => return Err(error),
             }
+            self.pause.succeeded();
             self.resets.remove(&index);
         }
         Ok(())
@@ -194,7 +209,11 @@ impl Instance {
             return Ok(true);
         }
         let committed = match self.member()?.committed(&moved) {
-            Err(error) if error.kind == ErrorKind::Retry => return Ok(false),
+            Err(error) if error.kind == ErrorKind::Retry => {
+                let pause = self.pause.failed();
+                tracing::warn!(%error, "the group's positions are not known yet; asking again in {pause:?}");
+                return Ok(false);
+            }
             committed => committed?,
         };
         for (partition, committed) in moved.into_iter().zip(committed) {

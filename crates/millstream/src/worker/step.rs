@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 
+use super::backoff::Backoff;
 use super::commit::Committing;
 use super::copies::Copies;
 use super::drain::Leaving;
@@ -76,6 +77,7 @@ pub struct Worker {
     pub(super) leaving: Option<Leaving>,
     /// After an error that may pass: nothing is tried before then.
     pub(super) resume_at: Timestamp,
+    pub(super) retry: Backoff,
     pub(super) ended: bool,
 }
 
@@ -123,6 +125,7 @@ impl From<WorkerSeed> for Worker {
             restoring: Restoring::default(),
             leaving: None,
             resume_at: Timestamp::MIN,
+            retry: Backoff::default(),
             ended: false,
         }
     }
@@ -276,8 +279,9 @@ impl Worker {
         match kind {
             ErrorKind::Record | ErrorKind::EarlierRecord => self.recover_earlier(error.to_string(), now),
             ErrorKind::Retry | ErrorKind::Abort => {
-                tracing::warn!(worker = self.index, %error, "going back to the last commit");
-                self.resume_at = now + RETRY_MS;
+                let ms = self.retry.failed(now);
+                tracing::warn!(worker = self.index, %error, "going back to the last commit; going on in {ms} ms");
+                self.resume_at = now + ms;
                 self.abort(now);
             }
             ErrorKind::Fenced => {

@@ -23,9 +23,9 @@ fn served(settings: &HttpSettings, address: &str) -> (Background, u16) {
     let access = Access::new(settings, SocketAddr::new(address.parse().unwrap(), port));
     let state =
         Router::new().route("/state/counts", axum::routing::get(async || "6 words").post(async |body: String| body));
-    let router = router(Arc::new(Shown { health, metrics }), state, access);
+    let router = router(Arc::new(Shown { health: health.clone(), metrics }), state, access);
     let tls = Tls::new(&settings.tls).unwrap();
-    (Background::start(Some(Server { listener, router, tls }), stop, Duration::from_secs(1)).unwrap(), port)
+    (Background::start(Some(Server { listener, router, tls }), stop, health, Duration::from_secs(1)).unwrap(), port)
 }
 
 fn exchange(stream: &mut (impl Read + Write), path: &str, headers: &str) -> String {
