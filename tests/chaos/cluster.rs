@@ -50,6 +50,8 @@ struct Report {
     slowest_stop_ms: u128,
     ok: bool,
     events: u64,
+    /// Instances that ended by themselves and asked to be started again.
+    started_again: u64,
     #[serde(flatten)]
     counts: BTreeMap<&'static str, u64>,
     #[serde(flatten)]
@@ -103,10 +105,11 @@ fn disturb(
     let since = Instant::now();
     let loading = Loading::start(broker, workload, arguments.rate)?;
     let mut disturber = Disturber::new(StdRng::seed_from_u64(seed));
+    let mut started_again = 0;
     let ended = (|| {
         while since.elapsed().as_secs_f64() < arguments.minutes * 60.0 {
+            started_again += world.instances.start_ended_again()?;
             disturber.step(world, INSTANCES)?;
-            world.instances.are_alive()?;
             loading.is_alive()?;
             std::thread::sleep(TICK);
         }
@@ -125,7 +128,7 @@ fn disturb(
     let ok = ok && findings.inputs == records;
     let (counts, seconds) = (disturber.counts(), since.elapsed().as_secs_f64());
     let events = counts.values().sum();
-    Ok(Report { seed, records, seconds, slowest_stop_ms, ok, events, counts, findings })
+    Ok(Report { seed, records, seconds, slowest_stop_ms, ok, events, started_again, counts, findings })
 }
 
 /// A client that no proxy stands before, and that waits long enough for any broker.

@@ -68,6 +68,20 @@ impl Instances {
         self.running.iter_mut().flatten().try_for_each(Process::is_alive)
     }
 
+    /// Starts those again that have ended by themselves and asked for it, and returns how many; any other end is an error.
+    pub(crate) fn start_ended_again(&mut self) -> Result<u64> {
+        let mut count = 0;
+        for index in 0..self.running.len() {
+            let asks = self.running[index].as_mut().map_or(Ok(false), Process::asks_to_start_again)?;
+            if asks {
+                say(&format!("instance {index} asked to be started again"));
+                self.start_again(index)?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
     /// Ends one in order; returns how long that took.
     pub(crate) fn stop_one(&mut self, index: usize) -> Result<Duration> {
         self.running[index].take().context("an instance that runs")?.stop()

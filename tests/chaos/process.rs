@@ -16,6 +16,11 @@ pub(crate) struct Process {
 /// After this an instance that was told to end hangs.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
+/// What an instance says in its last lines when nothing is wrong but that it must be started again.
+const START_AGAIN: &str = "start the process again";
+/// How many bytes its last lines have at most.
+const LOG_END: usize = 4_096;
+
 impl Process {
     /// Starts this executable again; what it says goes to the end of `log`.
     pub(crate) fn start(arguments: &[String], log: &Path) -> Result<Process> {
@@ -56,6 +61,19 @@ impl Process {
             None => Ok(()),
             Some(status) => bail!("an instance ended by itself with {status}; see {}", self.log.display()),
         }
+    }
+
+    /// Whether it has ended by itself, and told to be started again. Any other end is an error.
+    pub(crate) fn asks_to_start_again(&mut self) -> Result<bool> {
+        if self.child.try_wait()?.is_none() {
+            return Ok(false);
+        }
+        let log = std::fs::read(&self.log)?;
+        let end = String::from_utf8_lossy(&log[log.len().saturating_sub(LOG_END)..]).into_owned();
+        if end.contains(START_AGAIN) {
+            return Ok(true);
+        }
+        self.is_alive().map(|()| false)
     }
 
     /// Ends it in order; returns how long that took.
