@@ -35,7 +35,11 @@ impl GroupMember for NetworkMember {
     fn poll(&mut self, _: Duration) -> Result<Option<GroupEvent>, BrokerError> {
         let event = self.member.poll(Duration::ZERO)?;
         if let Some(event) = &event {
-            self.note(|| format!("{event:?}"));
+            self.note(|| match event {
+                GroupEvent::Assigned(partitions) => format!("is given {}", names(partitions)),
+                GroupEvent::Revoked(partitions) => format!("is to give up {}", names(partitions)),
+                GroupEvent::Lost(partitions) => format!("has lost {}", names(partitions)),
+            });
             self.is_now(match event {
                 GroupEvent::Assigned(_) => MemberPhase::Assigned,
                 GroupEvent::Revoked(_) | GroupEvent::Lost(_) => MemberPhase::Revoking,
@@ -93,11 +97,15 @@ impl GroupMember for NetworkMember {
             producer => producer?,
         };
         self.note(|| format!("has a producer, {transactional_id:?}"));
-        Ok(Box::new(NetworkProducer::new(producer, self.network.clone(), transactional_id.is_some())))
+        Ok(Box::new(NetworkProducer::new(producer, self.network.clone(), transactional_id.is_some(), topics)))
     }
 
     fn leave(self: Box<Self>) -> Result<(), BrokerError> {
         self.note(|| "leaves".to_owned());
         self.member.leave()
     }
+}
+
+fn names(partitions: &[TopicPartition]) -> String {
+    partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }

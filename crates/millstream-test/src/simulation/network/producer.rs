@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use millstream::broker::{BrokerError, Committed, ErrorKind, Outgoing, Producer, TopicId, TopicPartition};
 use millstream::record::{Headers, Timestamp};
@@ -14,6 +15,7 @@ pub(super) struct NetworkProducer {
     in_transaction: bool,
     /// Records on their way: each partition's come in their order, those of different ones in any.
     under_way: VecDeque<Queued>,
+    topics: Vec<Arc<str>>,
 }
 
 struct Queued {
@@ -29,9 +31,14 @@ struct Queued {
 const UNDER_WAY: usize = 64;
 
 impl NetworkProducer {
-    pub(super) fn new(producer: Box<dyn Producer>, network: Network, is_transactional: bool) -> Self {
-        let (in_transaction, under_way) = (false, VecDeque::new());
-        NetworkProducer { producer, network, is_transactional, in_transaction, under_way }
+    pub(super) fn new(
+        producer: Box<dyn Producer>,
+        network: Network,
+        is_transactional: bool,
+        topics: &[Arc<str>],
+    ) -> Self {
+        let (in_transaction, under_way, topics) = (false, VecDeque::new(), topics.to_vec());
+        NetworkProducer { producer, network, is_transactional, in_transaction, under_way, topics }
     }
 
     fn count(&self, fault: Fault) {
@@ -49,6 +56,13 @@ impl NetworkProducer {
         let first = self.under_way.iter().position(is_same).unwrap_or(chosen);
         if first > 0 {
             world.counts.add(Fault::LateSend, 1);
+        }
+        if let Some(queued) = self.under_way.get(first) {
+            world.note(|| {
+                let topic = self.topics.get(queued.topic.0 as usize).map_or("?", |name| name);
+                let (process, partition) = (&self.network.process, queued.partition.unwrap_or(-1));
+                format!("{process} writes {topic}[{partition}] {} {}", text(&queued.key), text(&queued.value))
+            });
         }
         drop(world);
         if let Some(Queued { topic, partition, timestamp, key, value, headers }) = self.under_way.get(first) {
@@ -169,6 +183,11 @@ impl Producer for NetworkProducer {
         }
         Ok(())
     }
+}
+
+/// Bytes as a trace shows them.
+fn text(bytes: &Option<Box<[u8]>>) -> String {
+    bytes.as_ref().map_or("null".to_owned(), |bytes| bytes.escape_ascii().to_string())
 }
 
 impl Drop for NetworkProducer {
