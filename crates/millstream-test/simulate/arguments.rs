@@ -2,11 +2,13 @@
 pub(crate) const USAGE: &str = "\
 usage: cargo simulate [--seeds N] [--from S] [--stop-at-failure] [--json]
        cargo simulate --seed S [--trace]
+       cargo simulate --mutations
 
   --seeds N          how many seeds are run (1000)
   --from S           the first of them (0)
   --seed S           runs this one alone
   --trace            prints what happens in it, a line each
+  --mutations        breaks the engine on purpose, in ways that must be noticed
   --stop-at-failure  runs no more seeds once one has failed
   --json             ends with a line of JSON";
 
@@ -16,6 +18,7 @@ pub(crate) struct Arguments {
     pub(crate) seeds: u64,
     pub(crate) trace: bool,
     pub(crate) json: bool,
+    pub(crate) mutations: bool,
     pub(crate) stop_at_failure: bool,
 }
 
@@ -24,7 +27,7 @@ impl Arguments {
     /// What is wrong with them.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Arguments, String> {
         let mut arguments =
-            Arguments { from: 0, seeds: 1_000, trace: false, json: false, stop_at_failure: false };
+            Arguments { from: 0, seeds: 1_000, trace: false, json: false, mutations: false, stop_at_failure: false };
         while let Some(word) = words.next() {
             let mut number = || {
                 let value = words.next().ok_or_else(|| format!("{word} takes a number"))?;
@@ -35,6 +38,7 @@ impl Arguments {
                 "--from" => arguments.from = number()?,
                 "--seed" => (arguments.from, arguments.seeds) = (number()?, 1),
                 "--trace" => arguments.trace = true,
+                "--mutations" => arguments.mutations = true,
                 "--json" => arguments.json = true,
                 "--stop-at-failure" => arguments.stop_at_failure = true,
                 _ => return Err(format!("{word:?} is not an option")),

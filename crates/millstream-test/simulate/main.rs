@@ -1,6 +1,7 @@
 //! `cargo simulate`: runs seeds of the project's own simulation, and says which fail.
 
 mod arguments;
+mod mutations;
 mod report;
 
 use std::process::ExitCode;
@@ -22,6 +23,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if arguments.mutations {
+        return match mutations::run() {
+            Ok(all_noticed) => ExitCode::from(u8::from(!all_noticed)),
+            Err(error) => {
+                println!("{error}");
+                ExitCode::from(2)
+            }
+        };
+    }
     // A panic is a failure of its seed, and told with it.
     std::panic::set_hook(Box::new(|_| ()));
     let report = run(&arguments);

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use millstream::broker::{
-    Assignment, Broker, Fetched, PartitionReader, Position, TopicPartition, Waker,
-};
+use millstream::broker::{Assignment, Broker, Fetched, PartitionReader, Position, TopicPartition, Waker};
 use millstream::client::RecordWriter;
 use millstream::dsl::TopologyBuilder;
 use millstream::record::{Record, Timestamp};

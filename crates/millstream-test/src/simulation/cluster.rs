@@ -39,8 +39,9 @@ pub(crate) struct Cluster {
 /// What does not come to rest in so much time (ms), or in so many steps, never will.
 const REST_MS: i64 = 600_000;
 const REST_STEPS: usize = 2_000_000;
-/// How much time, in ms, passes once more after everything is processed: for watermarks that are still to be written.
-const AFTER_MS: i64 = 1_000;
+/// How much time, in ms, passes once more after everything is processed: tasks that were opened anew hear all watermarks again
+/// within 10 s.
+const AFTER_MS: i64 = 12_000;
 
 impl Cluster {
     /// A cluster without a process. The topology's own topics must be there; internal ones are created.
@@ -83,11 +84,6 @@ impl Cluster {
     /// A client of the application's group.
     pub(crate) fn client(&self) -> Arc<dyn Broker> {
         self.broker.client(settings(&self.group))
-    }
-
-    /// The topology, as a value.
-    pub(crate) fn application(&self) -> &Application {
-        &self.applications[0]
     }
 
     pub(super) fn world(&self) -> std::sync::MutexGuard<'_, World> {
@@ -199,9 +195,9 @@ impl Cluster {
             self.run(100)?;
             let now = self.now;
             let Some(process) = &mut self.instances[0] else { continue };
-            if !process.instance.is_drained(&*client).map_err(|error| error.to_string())? {
-                rested_at = None;
-            } else if now > *rested_at.get_or_insert(now) + AFTER_MS {
+            // Repeated watermarks are something to do, now and then.
+            let is_drained = process.instance.is_drained(&*client).map_err(|error| error.to_string())?;
+            if is_drained && now > *rested_at.get_or_insert(now) + AFTER_MS {
                 return Ok(());
             }
             if now > end {

@@ -82,7 +82,8 @@ fn draw_input(random: &mut Random, shape: Shape, partitions: i32, is_bounded: bo
     let (keys, count) = (random.between(1, 20) as u64, random.between(100, 400));
     let mut input = Vec::new();
     if shape.join {
-        input.extend((0..keys).filter(|key| key % 5 != 4).map(|key| Written::Name(key, Some(format!("name {key}")), 0)));
+        input
+            .extend((0..keys).filter(|key| key % 5 != 4).map(|key| Written::Name(key, Some(format!("name {key}")), 0)));
     }
     let mut numbers = vec![0; keys as usize];
     let mut time = 1_000;

@@ -101,9 +101,13 @@ pub(super) fn define(b: &TopologyBuilder, shape: Shape) {
     if shape.totals {
         counted
             .group_by(Topic::new("by-group", Be64, Json), |key, _| group_of(*key))
-            .aggregate(Store::new("totals", Be64, Json), || (0, 0), |_, counted: Counted, total: &mut (i64, i64)| {
-                *total = (total.0 + 1, total.1 + counted.amount);
-            })
+            .aggregate(
+                Store::new("totals", Be64, Json),
+                || (0, 0),
+                |_, counted: Counted, total: &mut (i64, i64)| {
+                    *total = (total.0 + 1, total.1 + counted.amount);
+                },
+            )
             .to_stream()
             .flat_map_values(|total| total)
             .to(&totals());
