@@ -13,7 +13,7 @@ use crate::reader::MemoryReader;
 /// A cluster in memory. A clone is another handle to the same cluster.
 #[derive(Clone, Default)]
 pub struct MemoryBroker {
-    cluster: Arc<SharedCluster>,
+    pub(crate) cluster: Arc<SharedCluster>,
 }
 
 /// What a client of the cluster says of itself.
@@ -87,15 +87,22 @@ struct Client {
 
 impl Broker for Client {
     fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicDescription>>, BrokerError> {
-        Ok(self.cluster.with(|cluster| topics.iter().map(|name| cluster.topics.describe(name)).collect()))
+        self.cluster.with(|cluster| {
+            cluster.answers()?;
+            Ok(topics.iter().map(|name| cluster.topics.describe(name)).collect())
+        })
     }
 
     fn create(&self, topics: &[NewTopic]) -> Result<(), BrokerError> {
-        self.cluster.with(|cluster| topics.iter().try_for_each(|topic| cluster.topics.create(topic)))
+        self.cluster.with(|cluster| {
+            cluster.answers()?;
+            topics.iter().try_for_each(|topic| cluster.topics.create(topic))
+        })
     }
 
     fn delete_records(&self, before: &[(TopicPartition, i64)]) -> Result<(), BrokerError> {
         self.cluster.with(|cluster| {
+            cluster.answers()?;
             before.iter().try_for_each(|(partition, offset)| {
                 cluster.topics.log(partition)?.delete_before(*offset);
                 Ok(())
@@ -104,15 +111,21 @@ impl Broker for Client {
     }
 
     fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
-        self.cluster.with(|cluster| partitions.iter().map(|p| Ok(cluster.topics.log(p)?.end())).collect())
+        self.cluster.with(|cluster| {
+            cluster.answers()?;
+            partitions.iter().map(|p| Ok(cluster.topics.log(p)?.end())).collect()
+        })
     }
 
     fn offsets_at(&self, partitions: &[TopicPartition], timestamp: Timestamp) -> Result<Vec<Option<i64>>, BrokerError> {
-        self.cluster
-            .with(|cluster| partitions.iter().map(|p| Ok(cluster.topics.log(p)?.offset_at(timestamp))).collect())
+        self.cluster.with(|cluster| {
+            cluster.answers()?;
+            partitions.iter().map(|p| Ok(cluster.topics.log(p)?.offset_at(timestamp))).collect()
+        })
     }
 
     fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError> {
+        self.cluster.with(|cluster| cluster.answers())?;
         Ok(Box::new(MemoryMember::join(self.cluster.clone(), self.settings.clone(), topics)))
     }
 

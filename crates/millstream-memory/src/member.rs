@@ -51,6 +51,9 @@ impl MemoryMember {
         }
         let id = self.id;
         let (turn, completed) = self.cluster.with(|cluster| {
+            if cluster.is_away {
+                return (Turn::Nothing, false);
+            }
             let now = cluster.now;
             let (group, of) = cluster.group_and_topics(&self.settings.group_id);
             let before = group.generation();
@@ -91,7 +94,10 @@ impl GroupMember for MemoryMember {
     }
 
     fn committed(&mut self, partitions: &[TopicPartition]) -> Result<Vec<Option<Committed>>, BrokerError> {
-        self.cluster.with(|cluster| cluster.group(&self.settings.group_id).committed(partitions))
+        self.cluster.with(|cluster| {
+            cluster.answers()?;
+            cluster.group(&self.settings.group_id).committed(partitions)
+        })
     }
 
     fn assign(&mut self, assignments: Vec<Assignment>) -> Result<Vec<Box<dyn PartitionReader>>, BrokerError> {
@@ -131,8 +137,13 @@ impl GroupMember for MemoryMember {
         topics: &[Arc<str>],
     ) -> Result<Box<dyn Producer>, BrokerError> {
         let timeout_ms = self.settings.transaction_timeout_ms;
-        let transactional =
-            transactional_id.map(|id| self.cluster.with(|cluster| cluster.begin_producer(id, timeout_ms)));
+        let begin = |id: &str| {
+            self.cluster.with(|cluster| {
+                cluster.answers_transactions()?;
+                cluster.begin_producer(id, timeout_ms)
+            })
+        };
+        let transactional = transactional_id.map(begin).transpose()?;
         let group = OfGroup { id: self.settings.group_id.clone(), identity: self.identity.clone() };
         Ok(Box::new(MemoryProducer::of_group(self.cluster.clone(), group, transactional, topics)))
     }

@@ -57,6 +57,7 @@ impl MemoryProducer {
             return Ok(found);
         }
         let found = self.cluster.with(|cluster| {
+            cluster.answers()?;
             let index = cluster.topics.index(&known.name)?;
             Ok::<Found, BrokerError>(Found { index, partitions: cluster.topics.partitions(&known.name) })
         })?;
@@ -88,6 +89,7 @@ impl Producer for MemoryProducer {
         });
         let name = &self.topics[record.topic.0 as usize].name;
         self.cluster.with(|cluster| {
+            cluster.answers()?;
             let now = cluster.now;
             let topic = cluster.topics.topic(index);
             if topic.cleanup_policy != CleanupPolicy::Delete && record.key.is_none() {
@@ -115,6 +117,10 @@ impl Producer for MemoryProducer {
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), BrokerError> {
         let MemoryProducer { cluster, transactional, group, .. } = self;
         cluster.with(|cluster| {
+            match transactional {
+                Some(_) => cluster.answers_transactions().map_err(outcome_unknown)?,
+                None => cluster.answers()?,
+            }
             if transactional.is_some() && cluster.passed_commits > 0 {
                 cluster.passed_commits -= 1;
             } else if transactional.is_some() && cluster.refused_commits > 0 {
@@ -145,8 +151,16 @@ impl Producer for MemoryProducer {
         let Some(identity) = &self.transactional else {
             return Ok(());
         };
-        self.cluster.with(|cluster| cluster.end_own_transaction(identity, false))
+        self.cluster.with(|cluster| {
+            cluster.answers_transactions().map_err(outcome_unknown)?;
+            cluster.end_own_transaction(identity, false)
+        })
     }
+}
+
+/// Whether the end of the transaction arrived is not known: only a new producer helps, as on Kafka.
+fn outcome_unknown(error: BrokerError) -> BrokerError {
+    BrokerError::new(ErrorKind::Fenced, error.message)
 }
 
 fn known(topics: &[Arc<str>]) -> Vec<Known> {

@@ -53,6 +53,9 @@ impl PartitionReader for MemoryReader {
         self.batch.clear();
         let (position, batch) = (self.position, &mut self.batch);
         let (read_to, at_end) = self.cluster.with(|cluster| {
+            if cluster.is_away {
+                return Ok((position, false));
+            }
             let log = cluster.topics.topic(self.topic).log(self.partition)?;
             if position < log.start() && self.closed.is_none() {
                 let message = format!(

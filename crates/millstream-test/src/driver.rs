@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use millstream::broker::{
-    Assignment, Broker, CleanupPolicy, Fetched, NewTopic, PartitionReader, Position, TopicPartition, Waker,
-};
+use millstream::broker::{Assignment, Broker, Fetched, PartitionReader, Position, TopicPartition, Waker};
 use millstream::client::RecordWriter;
 use millstream::dsl::TopologyBuilder;
 use millstream::record::{Headers, Record, Timestamp};
@@ -17,6 +15,8 @@ use millstream::worker::{Application, ErrorLabels, Instance, Options, Phase, Ste
 use millstream_memory::{ClientSettings, MemoryBroker};
 
 use crate::executor::TestExecutor;
+use crate::ok;
+use crate::topics::{create_topics, own_topic};
 
 /// Runs a topology in the calling thread, on topics of one partition each or of as many as it is given: each record that
 /// is piped in is processed and committed, exactly once, before the call returns.
@@ -489,40 +489,4 @@ fn application(
     let mut options = Options { commit_interval_ms: 0, watermark_interval_ms: 0, ..Options::new("test", "driver") };
     change(&mut options);
     ok(Application::new(options, Arc::new(define)))
-}
-
-/// Creates the topics that a topology needs; returns how many tasks it has.
-fn create_topics(application: &Application, broker: &dyn Broker, partitions: i32) -> usize {
-    let stores = application.topology.sub_topologies.iter().flat_map(|sub| &sub.stores);
-    let sources = stores.filter(|store| store.from_source);
-    let changelogs: Vec<_> = sources.filter_map(|store| store.changelog.as_deref()).collect();
-    for name in own_topics(&application.topology) {
-        let mut topic = own_topic(&name, partitions);
-        if changelogs.contains(&name.as_str()) {
-            topic.cleanup_policy = CleanupPolicy::Compact;
-        }
-        ok(broker.create(&[topic]));
-    }
-    let plan = ok(application.plan(broker));
-    ok(application.create_topics(broker, &plan));
-    plan.tasks.iter().map(|count| *count as usize).sum()
-}
-
-/// The topics that users make: sources, and sinks whose names are fixed.
-fn own_topics(topology: &Topology) -> Vec<String> {
-    let internal = |topic: &str| topology.repartitions.iter().any(|repartition| *repartition.topic == *topic);
-    let sinks = topology.sub_topologies.iter().flat_map(|sub| &sub.sinks).map(ToString::to_string);
-    let topics = topology.source_topics().iter().map(ToString::to_string).chain(sinks).collect::<Vec<_>>();
-    topics.into_iter().filter(|topic| !internal(topic)).collect()
-}
-
-fn own_topic(name: &str, partitions: i32) -> NewTopic {
-    let config = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
-    let (replication_factor, cleanup_policy) = (None, CleanupPolicy::Delete);
-    NewTopic { name: name.to_owned(), partitions, replication_factor, cleanup_policy, config }
-}
-
-#[track_caller]
-fn ok<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
-    result.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -26,6 +26,8 @@ pub(crate) struct Group {
     committed: BTreeMap<TopicPartition, Committed>,
     /// Positions in open transactions, by producer.
     pending: BTreeMap<u64, Vec<(TopicPartition, Committed)>>,
+    /// How many members were thrown out.
+    pub(crate) evicted: u64,
 }
 
 struct Member {
@@ -84,9 +86,25 @@ impl Group {
     pub(crate) fn evict_silent(&mut self, now: Timestamp, of: &Topics) {
         let before = self.members.len();
         self.members.retain(|_, member| now.saturating_sub(member.polled_at) <= member.session_timeout_ms);
+        self.evicted += (before - self.members.len()) as u64;
         if self.members.len() < before {
             self.rebalance(of);
         }
+    }
+
+    /// Drops the member at that place in the order of joining; `false` if there are not so many.
+    pub(crate) fn evict(&mut self, index: usize, of: &Topics) -> bool {
+        let Some(id) = self.members.keys().nth(index).copied() else {
+            return false;
+        };
+        self.evicted += 1;
+        self.leave(id, of);
+        true
+    }
+
+    /// No member was silent until now.
+    pub(crate) fn renew_sessions(&mut self, now: Timestamp) {
+        self.members.values_mut().for_each(|member| member.polled_at = now);
     }
 
     /// Counts the rebalances that were completed.
@@ -179,6 +197,13 @@ impl Group {
 
     fn member(&mut self, id: MemberId) -> Result<&mut Member, BrokerError> {
         self.members.get_mut(&id).ok_or_else(|| BrokerError::new(ErrorKind::Retry, "the member was thrown out"))
+    }
+
+    /// Begins a rebalance in which every member takes part, as after a change of its coordinator.
+    pub(crate) fn rejoin_all(&mut self, of: &Topics) {
+        if !self.members.is_empty() {
+            self.rebalance(of);
+        }
     }
 
     /// Begins a rebalance. Who has nothing, or does not know yet of what it has, takes part at once.

@@ -15,7 +15,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use group::Group;
-use millstream::broker::Waker;
+use millstream::broker::{BrokerError, ErrorKind, Waker};
 use millstream::record::Timestamp;
 use topic::Topics;
 use transactions::Transactions;
@@ -35,6 +35,10 @@ pub(crate) struct Cluster {
     pub(crate) passed_commits: u32,
     /// How many are refused then.
     pub(crate) refused_commits: u32,
+    /// Whether nothing is answered.
+    pub(crate) is_away: bool,
+    /// Whether nothing is answered about transactions.
+    pub(crate) transactions_are_away: bool,
     /// Readers that have something to read: woken once the lock is free, as a waker may come back here.
     pub(crate) wakes: Vec<Waker>,
 }
@@ -54,9 +58,32 @@ impl Cluster {
         (self.groups.entry(id.to_owned()).or_default(), &self.topics)
     }
 
+    /// # Errors
+    /// [`ErrorKind::Retry`] while nothing is answered.
+    pub(crate) fn answers(&self) -> Result<(), BrokerError> {
+        if self.is_away { Err(BrokerError::new(ErrorKind::Retry, "the broker is away")) } else { Ok(()) }
+    }
+
+    /// As [`Cluster::answers`], about transactions.
+    pub(crate) fn answers_transactions(&self) -> Result<(), BrokerError> {
+        let away = || BrokerError::new(ErrorKind::Retry, "the transaction coordinator is away");
+        if self.is_away || self.transactions_are_away { Err(away()) } else { Ok(()) }
+    }
+
+    /// The broker goes away, or is back. Members are not missed for the time that it was away.
+    pub(crate) fn set_away(&mut self, is_away: bool) {
+        self.is_away = is_away;
+        for group in self.groups.values_mut().filter(|_| !is_away) {
+            group.renew_sessions(self.now);
+        }
+    }
+
     /// Time passes: transactions and members time out, logs are cleaned.
     pub(crate) fn advance_to(&mut self, now: Timestamp) {
         self.now = self.now.max(now);
+        if self.is_away {
+            return;
+        }
         self.end_late_transactions();
         for group in self.groups.values_mut() {
             group.evict_silent(self.now, &self.topics);

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 use millstream::broker::{BrokerError, Committed, ErrorKind, TopicPartition};
 use millstream::record::Timestamp;
@@ -18,6 +19,23 @@ pub(crate) struct ProducerIdentity {
 #[derive(Default)]
 pub(crate) struct Transactions {
     by_id: BTreeMap<String, Transaction>,
+    /// Whether markers of transactions that end wait until they are asked for.
+    holds_markers: bool,
+    held: Vec<Marker>,
+    /// How many transactions were aborted as they were open for too long.
+    pub(crate) timed_out: u64,
+}
+
+/// The end of a transaction, on its way to one of the places that it touched.
+struct Marker {
+    producer: u64,
+    commit: bool,
+    place: Place,
+}
+
+enum Place {
+    Partition(TopicIndex, i32),
+    Positions(String),
 }
 
 struct Transaction {
@@ -36,18 +54,37 @@ struct Open {
 
 impl Cluster {
     /// Makes a transactional producer. An earlier one of the id is fenced, and its open transaction is aborted.
-    pub(crate) fn begin_producer(&mut self, transactional_id: &str, timeout_ms: i64) -> ProducerIdentity {
+    ///
+    /// # Errors
+    /// [`ErrorKind::Retry`] while markers of the earlier one's transaction are still to be written.
+    pub(crate) fn begin_producer(
+        &mut self,
+        transactional_id: &str,
+        timeout_ms: i64,
+    ) -> Result<ProducerIdentity, BrokerError> {
+        self.fence(transactional_id);
         let producer = self.next_id();
-        self.end_transaction(transactional_id, false);
         let new = Transaction { producer, epoch: 0, timeout_ms, open: None };
         let transaction = self.transactions.by_id.entry(transactional_id.to_owned()).or_insert(new);
+        if self.transactions.held.iter().any(|marker| marker.producer == transaction.producer) {
+            let message = format!("the last transaction of {transactional_id} is not ended everywhere yet");
+            return Err(BrokerError::new(ErrorKind::Retry, message));
+        }
         transaction.epoch += 1;
         transaction.timeout_ms = timeout_ms;
-        ProducerIdentity {
+        Ok(ProducerIdentity {
             transactional_id: transactional_id.to_owned(),
             producer: transaction.producer,
             epoch: transaction.epoch,
+        })
+    }
+
+    /// Fences the producer of that id, and aborts its open transaction.
+    pub(crate) fn fence(&mut self, transactional_id: &str) {
+        if let Some(transaction) = self.transactions.by_id.get_mut(transactional_id) {
+            transaction.epoch += 1;
         }
+        self.end_transaction(transactional_id, false);
     }
 
     /// Adds a partition to the producer's transaction, which begins if there is none.
@@ -93,13 +130,50 @@ impl Cluster {
                 id.clone()
             })
             .collect();
+        self.transactions.timed_out += late.len() as u64;
         for id in late {
             self.end_transaction(&id, false);
         }
     }
 
+    /// Whether markers of transactions that end wait until they are asked for; those that wait are written if not.
+    pub(crate) fn hold_markers(&mut self, hold: bool) {
+        self.transactions.holds_markers = hold;
+        while !hold && self.write_held_marker(0) {}
+    }
+
+    /// Writes one of the markers that wait; `false` if there are not so many.
+    pub(crate) fn write_held_marker(&mut self, index: usize) -> bool {
+        let exists = index < self.transactions.held.len();
+        if exists {
+            let marker = self.transactions.held.remove(index);
+            self.write_marker(marker);
+        }
+        exists
+    }
+
+    fn write_marker(&mut self, Marker { producer, commit, place }: Marker) {
+        match place {
+            Place::Partition(topic, partition) => {
+                if let Ok(log) = self.topics.topic(topic).log(partition) {
+                    log.end_transaction(producer, commit, &mut self.wakes);
+                }
+            }
+            Place::Positions(group) => self.group(&group).end_transaction(producer, commit),
+        }
+    }
+
     fn open_transaction(&mut self, identity: &ProducerIdentity) -> Result<&mut Open, BrokerError> {
         let now = self.now;
+        let is_new = self.transactions.owned(identity)?.open.is_none();
+        if is_new {
+            // The client waits with the next transaction until the last one is ended everywhere.
+            let held = mem::take(&mut self.transactions.held);
+            let (own, others) = held.into_iter().partition(|marker| marker.producer == identity.producer);
+            self.transactions.held = others;
+            let own: Vec<Marker> = own;
+            own.into_iter().for_each(|marker| self.write_marker(marker));
+        }
         let transaction = self.transactions.owned(identity)?;
         let begin = || Open { since: now, partitions: BTreeSet::new(), groups: BTreeSet::new() };
         Ok(transaction.open.get_or_insert_with(begin))
@@ -113,18 +187,28 @@ impl Cluster {
         let Some(open) = open else {
             return;
         };
-        for (topic, partition) in open.partitions {
-            if let Ok(log) = self.topics.topic(topic).log(partition) {
-                log.end_transaction(producer, commit, &mut self.wakes);
+        let partitions = open.partitions.into_iter().map(|(topic, partition)| Place::Partition(topic, partition));
+        for place in partitions.chain(open.groups.into_iter().map(Place::Positions)) {
+            let marker = Marker { producer, commit, place };
+            match self.transactions.holds_markers {
+                true => self.transactions.held.push(marker),
+                false => self.write_marker(marker),
             }
-        }
-        for group in open.groups {
-            self.group(&group).end_transaction(producer, commit);
         }
     }
 }
 
 impl Transactions {
+    /// How many markers wait.
+    pub(crate) fn held_markers(&self) -> usize {
+        self.held.len()
+    }
+
+    /// The ids that have an open transaction.
+    pub(crate) fn open_ids(&self) -> Vec<String> {
+        self.by_id.iter().filter(|(_, transaction)| transaction.open.is_some()).map(|(id, _)| id.clone()).collect()
+    }
+
     /// # Errors
     /// [`ErrorKind::Fenced`] for a producer that is not the last of its id, or whose transaction timed out.
     fn owned(&mut self, identity: &ProducerIdentity) -> Result<&mut Transaction, BrokerError> {

@@ -46,6 +46,11 @@ impl Instance {
     /// Has the workers let go of the tasks that read these partitions.
     fn close(&mut self, partitions: Vec<TopicPartition>, lost: bool) {
         tracing::info!(partitions = %list(&partitions), lost, "revoked");
+        // What was assigned, and not answered for yet, is not to be read any more.
+        if let Some(assigned) = &mut self.assigned {
+            assigned.retain(|partition| !partitions.contains(partition));
+        }
+        self.assigned.take_if(|assigned| assigned.is_empty());
         // Workers may still be letting go of what was revoked before.
         let before = self.closing.take();
         let closing: Vec<TaskId> = (self.open.iter().copied())
