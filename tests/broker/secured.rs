@@ -90,11 +90,13 @@ impl Secure {
         KafkaBroker::new(KafkaSettings::new(self.kafka.bootstrap_servers(), "administrator")).unwrap()
     }
 
-    /// Gives a user rights on everything whose name begins so.
-    fn grant(&self, user: &str, operations: &[&str], resource: &str, prefix: &str) {
+    /// Gives a user rights on all of these resources whose names begin so.
+    fn grant(&self, user: &str, operations: &[&str], resources: &[&str], prefix: &str) {
         let principal = format!("User:{user}");
-        let mut arguments = vec!["--add", "--allow-principal", &principal, resource, prefix];
-        arguments.extend(["--resource-pattern-type", "prefixed"]);
+        let mut arguments = vec!["--add", "--allow-principal", &principal, "--resource-pattern-type", "prefixed"];
+        for resource in resources {
+            arguments.extend([resource, prefix]);
+        }
         for operation in operations {
             arguments.extend(["--operation", operation]);
         }
@@ -109,7 +111,8 @@ impl Secure {
             partitions: 2,
             replication_factor: None,
             cleanup_policy: CleanupPolicy::Delete,
-            config: BTreeMap::new(),
+            // The records are of 1970.
+            config: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
         };
         broker.create(&[topic("in"), topic("out")]).unwrap();
         self.write(id, records);

@@ -1,5 +1,7 @@
 //! What holds for the sources themselves.
 
+mod dependencies;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -111,15 +111,14 @@ impl AdminClient {
         let answer = wait_for(self.native.describe_configs(topics, &options()));
         let mut policies = Vec::with_capacity(topics.len());
         for resource in answer.map_err(|error| errors::of_client(what, &error))? {
-            let resource = resource.map_err(|code| {
-                let named = topics.iter().find_map(|topic| match topic {
-                    ResourceSpecifier::Topic(name) if topics.len() == 1 => Some(*name),
-                    _ => None,
-                });
-                let needed = Needed::Topic("DescribeConfigs", named.unwrap_or("…"));
-                self.rights.explain(errors::of_request(what, code), Some(code), needed)
-            })?;
+            let resource = resource.map_err(|code| errors::of_request(what, code))?;
             let OwnedResourceSpecifier::Topic(name) = &resource.specifier else { continue };
+            if resource.entries.is_empty() {
+                // rust-rdkafka leaves a topic's own error out; no other gives a topic without settings.
+                let code = Code::TopicAuthorizationFailed;
+                let error = errors::of_request(&format!("{what}: {name}"), code);
+                return Err(self.rights.explain(error, Some(code), Needed::Topic("DescribeConfigs", name)));
+            }
             let text = resource.get("cleanup.policy").and_then(|entry| entry.value.clone()).unwrap_or_default();
             let policy = CleanupPolicy::parse(&text).ok_or_else(|| {
                 let message = format!("topic {name} has cleanup.policy={text:?}; expected delete, compact or both");

@@ -29,4 +29,6 @@ mod settings;
 mod start;
 
 pub use broker::KafkaBroker;
+#[doc(hidden)]
+pub use oauth::fuzz_token;
 pub use settings::{GroupProtocol, KafkaSettings, OffsetReset};

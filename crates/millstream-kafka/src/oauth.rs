@@ -77,6 +77,15 @@ fn parsed(token: String) -> Result<OAuthToken, &'static str> {
     Ok(OAuthToken { token, principal_name, lifetime_ms })
 }
 
+/// For the fuzz tests: reads any bytes as a token.
+pub fn fuzz_token(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(token) = parsed(text.to_owned()) {
+        assert!(token.lifetime_ms >= 0 && !token.principal_name.is_empty());
+    }
+    assert!(unsecured(text, i64::MAX).lifetime_ms > 0);
+}
+
 /// As librdkafka makes them, of `principal=… lifeSeconds=…`.
 fn unsecured(config: &str, now: i64) -> OAuthToken {
     let value = |name: &str| config.split_whitespace().find_map(|part| part.strip_prefix(name)?.strip_prefix('='));

@@ -55,9 +55,10 @@ impl Refusal {
 
 /// What a client of TLS 1.2 says first.
 fn client_hello() -> Vec<u8> {
-    // No session, two ciphers, no compression; one kind of curve (secp256r1) and of signature (RSA with SHA-256).
-    let tail = [0, 0, 4, 0xc0, 0x2f, 0xc0, 0x2b, 1, 0, 0, 16, 0, 10, 0, 4, 0, 2, 0, 23, 0, 13, 0, 4, 0, 2, 4, 1];
-    let body = [&[3, 3][..], &[7; 32], &tail].concat();
+    // No session, two ciphers, no compression; a kind of curve (secp256r1), and of signatures (ECDSA, RSA).
+    let ciphers = [0, 0, 4, 0xc0, 0x2b, 0xc0, 0x2f, 1, 0];
+    let extensions = [0, 20, 0, 10, 0, 4, 0, 2, 0, 23, 0, 13, 0, 8, 0, 6, 4, 3, 4, 1, 8, 4];
+    let body = [&[3, 3][..], &[7; 32], &ciphers, &extensions].concat();
     let length = body.len() as u8;
     [&[0x16, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat()
 }
@@ -72,6 +73,7 @@ fn speaks_tls(server: &str) -> bool {
             let mut first = [0; 2];
             stream.read_exact(&mut first).map(|()| first)
         });
+        tracing::debug!(target: "librdkafka", "a first word of TLS to {address} was answered by {answer:?}");
         // An alert or a handshake, of whatever version.
         matches!(answer, Ok([0x15 | 0x16, 3]))
     })

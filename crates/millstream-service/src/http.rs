@@ -20,7 +20,7 @@ mod serve;
 mod tls;
 
 pub(crate) use access::Access;
-pub(crate) use serve::serve;
+pub(crate) use serve::{answer as answer_client, serve};
 pub(crate) use tls::{Tls, probe};
 
 /// The largest body of a request, in bytes.

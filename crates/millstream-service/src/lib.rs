@@ -8,6 +8,8 @@ mod cli;
 mod embedded;
 mod error;
 mod executor;
+#[doc(hidden)]
+pub mod fuzz;
 mod health;
 mod healthcheck;
 mod http;

@@ -14,9 +14,7 @@ use crate::support::{options, unique};
 
 /// Counts, stops, and counts on from the changelog, for as long as that.
 fn runs(secure: &Secure, id: &str, settings: &KafkaSettings, time: Duration) {
-    for resource in ["--topic", "--group", "--transactional-id"] {
-        secure.grant("app", &["All"], resource, id);
-    }
+    secure.grant("app", &["All"], &["--topic", "--group", "--transactional-id"], id);
     secure.prepare(id, 100);
     let started = Instant::now();
     let mut total = 100;

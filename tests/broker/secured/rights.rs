@@ -29,7 +29,12 @@ fn the_error_names_the_right_the_resource_and_the_principal() {
     let (topic, group, transactional_id) = ("--topic", "--group", "--transactional-id");
     let steps = [
         ("DESCRIBE topic", format!("--operation Describe --topic {id}-in"), topic, vec!["Describe"]),
-        ("DESCRIBECONFIGS topic", "--operation DescribeConfigs --topic ".into(), topic, vec!["DescribeConfigs"]),
+        (
+            "DESCRIBECONFIGS topic",
+            format!("--operation DescribeConfigs --topic {id}-in"),
+            topic,
+            vec!["DescribeConfigs"],
+        ),
         ("CREATE topic", format!("--operation Create --topic {id}-"), topic, vec!["Create"]),
         ("READ group", format!("--operation Read --group {id}"), group, vec!["Read"]),
         ("READ topic", format!("--operation Read --topic {id}-"), topic, vec!["Read", "Delete"]),
@@ -48,7 +53,7 @@ fn the_error_names_the_right_the_resource_and_the_principal() {
         assert!(!tried.contains(right), "{right} was granted: {error}");
         assert!(error.contains("grant it with kafka-acls --add --allow-principal User:poor "), "{error}");
         assert!(error.contains(hint), "{error}");
-        secure.grant("poor", operations, resource, &id);
+        secure.grant("poor", operations, &[resource], &id);
         tried.push(right);
     }
     let settings = secure.as_user(&id, "SCRAM-SHA-256", "poor", "poor-secret");

@@ -66,7 +66,8 @@ async fn connection(stream: TcpStream, router: Router, tls: Option<TlsAcceptor>)
     }
 }
 
-fn answer(
+/// Answers what one client asks.
+pub(crate) fn answer(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     router: Router,
     peer: Peer,

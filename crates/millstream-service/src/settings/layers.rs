@@ -38,8 +38,18 @@ impl Sources {
     /// Whatever is wrong in any layer, not only the first.
     pub(crate) fn load(&self) -> Result<Settings, SettingsError> {
         let mut errors = Vec::new();
-        let mut layers =
-            vec![self.file_layer(&mut errors), self.environment_layer(&mut errors), self.flags(&mut errors)];
+        let file = self.file_layer(&mut errors);
+        self.merge(file, errors)
+    }
+
+    /// As [`Sources::load`], with this YAML in place of a file.
+    pub(crate) fn load_text(&self, yaml: &str) -> Result<Settings, SettingsError> {
+        let layer = file::read("text", yaml).map_err(|error| SettingsError(vec![error]))?;
+        self.merge(Layer(layer), Vec::new())
+    }
+
+    fn merge(&self, file: Layer, mut errors: Vec<String>) -> Result<Settings, SettingsError> {
+        let mut layers = vec![file, self.environment_layer(&mut errors), self.flags(&mut errors)];
         for layer in &mut layers {
             prune(&mut layer.0, "", &mut errors);
         }

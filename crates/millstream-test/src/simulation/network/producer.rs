@@ -89,7 +89,7 @@ impl NetworkProducer {
             match error.kind {
                 ErrorKind::Abort => self.count(Fault::ZombieRefused),
                 ErrorKind::Fenced => self.count(Fault::Fenced),
-                ErrorKind::Retry | ErrorKind::Fatal => {}
+                ErrorKind::Retry | ErrorKind::Record | ErrorKind::EarlierRecord | ErrorKind::Fatal => {}
             }
         } else {
             self.in_transaction = false;

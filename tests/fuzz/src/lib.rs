@@ -1,0 +1,29 @@
+//! Functions that read whatever bytes come: as many as there are decoders of bytes from outside of a process.
+//!
+//! Each must end without a panic, an overflow, or an allocation that its input does not account for. `cargo test` gives them
+//! some thousand inputs; `cargo fuzz-all` lets libFuzzer look for others.
+//!
+//! Not here yet: the control topic that instances announce themselves on, which does not exist.
+
+mod bytes;
+mod serdes;
+mod task;
+mod topologies;
+
+pub use serdes::serdes;
+
+/// A function that must take any bytes.
+pub type Target = fn(&[u8]);
+
+/// All targets, by name.
+pub const TARGETS: [(&str, Target); 9] = [
+    ("serdes", serdes),
+    ("operators", |data| task::run(&topologies::OPERATORS, data)),
+    ("windows", |data| task::run(&topologies::WINDOWS, data)),
+    ("tables", |data| task::run(&topologies::TABLES, data)),
+    ("processors", |data| task::run(&topologies::PROCESSORS, data)),
+    ("versions", |data| task::run(&topologies::VERSIONS, data)),
+    ("settings", millstream_service::fuzz::settings),
+    ("http", millstream_service::fuzz::http),
+    ("token", millstream_kafka::fuzz_token),
+];

@@ -1,0 +1,50 @@
+//! Some thousand inputs for each target: at random, and pieces of what is right.
+
+use millstream_fuzz::TARGETS;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+/// Pieces that lead further than bytes at random.
+const PIECES: [&[u8]; 16] = [
+    b"a",
+    b"key",
+    b"\x00\x00\x00\x00\x00\x00\x00\x01",
+    b"\x7f\xff\xff\xff\xff\xff\xff\xff",
+    b"\x80\x00\x00\x00\x00\x00\x00\x00",
+    b"\xff\xff\xff\xff",
+    b"{\"id\":1,\"lines\":[[\"a\",1e308]],\"note\":null}",
+    b"http:\n  port: 80\n",
+    b"kafka: {properties: {sasl.password: '${env:X}'}}\n",
+    b"- &a [*a, ${file:}]\n",
+    b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"POST /metrics HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+    b"Content-Length: 99999999999999999999\r\n",
+    b"e30.eyJzdWIiOiJhIiwiZXhwIjoxZTk5fQ.",
+    b"\x08\x00\x08\x61\x62\x63\x64\x65\x66\x67\x68",
+    b"\x00\x20\x05\x01a\x08\x00\x00\x00\x00\x00\x00\x00\x02",
+];
+
+fn input(random: &mut StdRng) -> Vec<u8> {
+    let mut input = Vec::new();
+    for _ in 0..random.random_range(0..12) {
+        match random.random_range(0..4) {
+            0 => input.extend_from_slice(PIECES[random.random_range(0..PIECES.len())]),
+            1 => input.extend((0..random.random_range(0..24)).map(|_| random.random::<u8>())),
+            2 => input.extend((0..random.random_range(0..24)).map(|_| random.random_range(0..12u8))),
+            _ => input.push(random.random()),
+        }
+    }
+    input
+}
+
+#[test]
+fn every_target_takes_some_thousand_inputs() {
+    for (name, target) in TARGETS {
+        let mut random = StdRng::seed_from_u64(7);
+        for number in 0..3_000 {
+            let input = input(&mut random);
+            let ended = std::panic::catch_unwind(|| target(&input));
+            assert!(ended.is_ok(), "target {name}, input {number}: {input:?}");
+        }
+    }
+}
