@@ -1,5 +1,5 @@
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use millstream::worker::{TaskState, TaskStatus, WorkerStatus};
 use serde_json::json;
@@ -15,11 +15,13 @@ pub(crate) struct Health {
     /// None before the instance has joined its group.
     workers: OnceLock<Vec<Arc<WorkerStatus>>>,
     stop: Arc<Stop>,
+    /// Why nothing is read, if so.
+    no_intake: Mutex<Option<String>>,
 }
 
 impl Health {
     pub(crate) fn new(stop: Arc<Stop>) -> Self {
-        Health { workers: OnceLock::new(), stop }
+        Health { workers: OnceLock::new(), stop, no_intake: Mutex::default() }
     }
 
     /// Called once, when the workers begin.
@@ -33,6 +35,11 @@ impl Health {
 
     pub(crate) fn workers(&self) -> &[Arc<WorkerStatus>] {
         self.workers.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Says why nothing is read; `None` for that there is no reason any more.
+    pub(crate) fn set_no_intake(&self, reason: Option<String>) {
+        *self.no_intake.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
     fn phase(&self) -> &'static str {
@@ -57,12 +64,14 @@ impl Health {
     pub(crate) fn ready(&self) -> Result<String, String> {
         let workers = self.workers().iter().enumerate();
         let tasks = workers.flat_map(|(index, worker)| worker.tasks().into_iter().map(move |task| (index, task)));
-        readiness(self.phase(), &tasks.collect::<Vec<_>>())
+        let no_intake = self.no_intake.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        readiness(self.phase(), &tasks.collect::<Vec<_>>(), no_intake.as_deref())
     }
 }
 
-fn readiness(phase: &str, tasks: &[(usize, TaskStatus)]) -> Result<String, String> {
-    let is_ready = phase == "running" && tasks.iter().all(|(_, task)| task.state == TaskState::Running);
+fn readiness(phase: &str, tasks: &[(usize, TaskStatus)], no_intake: Option<&str>) -> Result<String, String> {
+    let is_ready =
+        phase == "running" && no_intake.is_none() && tasks.iter().all(|(_, task)| task.state == TaskState::Running);
     let tasks: Vec<_> = tasks
         .iter()
         .map(|(worker, task)| match task.state {
@@ -72,7 +81,11 @@ fn readiness(phase: &str, tasks: &[(usize, TaskStatus)]) -> Result<String, Strin
             }),
         })
         .collect();
-    let body = format!("{}\n", json!({ "ready": is_ready, "phase": phase, "tasks": tasks }));
+    let mut body = json!({ "ready": is_ready, "phase": phase, "tasks": tasks });
+    if let Some(reason) = no_intake {
+        body["reason"] = reason.into();
+    }
+    let body = format!("{body}\n");
     if is_ready { Ok(body) } else { Err(body) }
 }
 
@@ -90,14 +103,14 @@ mod tests {
     fn is_ready_when_every_task_is_restored() {
         let restored = [(0, task(0, TaskState::Running)), (1, task(1, TaskState::Running))];
         assert_eq!(
-            readiness("running", &restored).unwrap(),
+            readiness("running", &restored, None).unwrap(),
             "{\"phase\":\"running\",\"ready\":true,\"tasks\":[\
              {\"state\":\"running\",\"task\":\"0_3\",\"worker\":0},{\"state\":\"running\",\"task\":\"1_3\",\"worker\":1}]}\n"
         );
         let one_is_not =
             [(0, task(0, TaskState::Running)), (1, task(1, TaskState::Restoring { restored: 5, total: 9 }))];
         assert_eq!(
-            readiness("running", &one_is_not).unwrap_err(),
+            readiness("running", &one_is_not, None).unwrap_err(),
             "{\"phase\":\"running\",\"ready\":false,\"tasks\":[\
              {\"state\":\"running\",\"task\":\"0_3\",\"worker\":0},\
              {\"restored\":5,\"state\":\"restoring\",\"task\":\"1_3\",\"total\":9,\"worker\":1}]}\n"

@@ -12,6 +12,7 @@ mod health;
 mod healthcheck;
 mod http;
 mod logs;
+mod memory;
 mod metrics;
 pub mod run;
 mod service;

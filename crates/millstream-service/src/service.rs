@@ -16,6 +16,7 @@ use crate::embedded::Embedded;
 use crate::error::{Error, UserError};
 use crate::health::Health;
 use crate::http::Shown;
+use crate::memory::{self, MemoryWatch};
 use crate::metrics::Metrics;
 use crate::run::{RunOptions, run};
 use crate::settings::{Settings, Sources};
@@ -190,9 +191,16 @@ impl Service {
             "running"
         );
         stop.begin();
-        run(application, broker.clone(), &RunOptions { shutdown_timeout }, stop.flag(), |workers| {
+        let limit = memory::limit(settings.memory_limit.as_deref());
+        let grace = Duration::from_millis(settings.memory_limit_grace_ms);
+        let watch = limit.map(|limit| MemoryWatch::start(limit, grace, health.clone(), stop.clone())).transpose()?;
+        let ran = run(application, broker.clone(), &RunOptions { shutdown_timeout }, stop.flag(), |workers| {
             health.set_workers(workers)
-        })?;
+        });
+        if let Some(message) = watch.as_ref().and_then(MemoryWatch::failure) {
+            return Err(Error::Memory(message));
+        }
+        ran?;
         if stop.is_requested() {
             tracing::info!("ended as asked");
             return Ok(());

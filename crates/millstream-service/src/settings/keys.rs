@@ -7,6 +7,8 @@ pub(super) enum Kind {
     Text,
     /// A whole number in this range.
     Whole(RangeInclusive<i64>),
+    /// Bytes, with or without a unit, or `none`.
+    Bytes,
     /// `true` or `false`.
     Flag,
     /// One of these words.
@@ -37,6 +39,8 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("replication_factor", Kind::Whole(1..=i16::MAX as i64)),
     ("repartition_purge_interval_ms", Kind::Whole(POSITIVE_MS)),
     ("parked_ms", Kind::Whole(MS)),
+    ("memory_limit", Kind::Bytes),
+    ("memory_limit_grace_ms", Kind::Whole(MS)),
     ("broker_wait_ms", Kind::Whole(POSITIVE_MS)),
     ("shutdown_timeout_ms", Kind::Whole(MS)),
     ("http.enabled", Kind::Flag),
@@ -109,6 +113,7 @@ impl Kind {
             Kind::Text => "a text".to_owned(),
             Kind::Whole(range) if *range.end() == i64::MAX => format!("a whole number, {} or more", range.start()),
             Kind::Whole(range) => format!("a whole number from {} to {}", range.start(), range.end()),
+            Kind::Bytes => "bytes, as 512MiB, 2GiB or 1000000000; none".to_owned(),
             Kind::Flag => "true, false".to_owned(),
             Kind::Choice(words) => words.join(", "),
             Kind::LogFilter => {

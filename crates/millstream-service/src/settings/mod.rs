@@ -45,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) replication_factor: Option<i32>,
     pub(crate) repartition_purge_interval_ms: i64,
     pub(crate) parked_ms: i64,
+    pub(crate) memory_limit: Option<String>,
+    pub(crate) memory_limit_grace_ms: u64,
     pub(crate) broker_wait_ms: u64,
     pub(crate) shutdown_timeout_ms: u64,
     pub(crate) http: HttpSettings,
@@ -134,6 +136,8 @@ impl Settings {
             replication_factor: options.replication_factor,
             repartition_purge_interval_ms: options.repartition_purge_interval_ms,
             parked_ms: options.parked_ms,
+            memory_limit: None,
+            memory_limit_grace_ms: 10_000,
             broker_wait_ms: 60_000,
             // Beside it, what a process does before and after must fit into 5 s.
             shutdown_timeout_ms: 4_500,

@@ -16,6 +16,7 @@ mod calls;
 mod commit;
 mod error;
 mod input;
+mod memory;
 mod punctuate;
 mod restore;
 mod run;

@@ -5,6 +5,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use super::commit::Committing;
 use super::drain::Leaving;
 use super::globals::Globals;
+use super::memory::Memory;
 use super::message::{Command, Report};
 use super::open::{Opening, Parked};
 use super::{Application, Options, TaskState, TaskStatus, WorkerStatus};
@@ -52,6 +53,7 @@ pub struct Worker {
     pub(super) parked: Vec<Parked>,
     pub(super) globals: Globals,
     pub(super) committing: Committing,
+    pub(super) memory: Memory,
     /// What is to be let go of, while calls are waited for.
     pub(super) leaving: Option<Leaving>,
     /// After an error that may pass: nothing is tried before then.
@@ -93,6 +95,7 @@ impl From<WorkerSeed> for Worker {
             parked: Vec::new(),
             globals: Globals::default(),
             committing: Committing::default(),
+            memory: Memory::default(),
             leaving: None,
             resume_at: Timestamp::MIN,
             ended: false,
@@ -150,9 +153,13 @@ impl Worker {
     fn work(&mut self, now: Timestamp) -> Result<bool, TaskError> {
         self.finish_opening(now)?;
         self.open_globals(now)?;
-        let mut busy = self.read_globals()?;
-        busy |= self.restore(now)?;
-        busy |= self.run(now)?;
+        self.measure_memory(now);
+        let takes_in = self.takes_in(now);
+        let mut busy = takes_in && (self.read_globals()? | self.restore(now)?);
+        busy |= self.run(now, takes_in)?;
+        if busy && takes_in {
+            self.pause_intake(now);
+        }
         if self.leaving.is_some() {
             self.finish_leaving(now);
             busy |= self.leaving.is_none();
@@ -189,7 +196,7 @@ impl Worker {
         Ok(busy)
     }
 
-    fn run(&mut self, now: Timestamp) -> Result<bool, TaskError> {
+    fn run(&mut self, now: Timestamp, takes_in: bool) -> Result<bool, TaskError> {
         let draining = self.calls() && self.is_draining(now);
         let Some(output) = &mut self.output else {
             return Ok(false);
@@ -216,7 +223,9 @@ impl Worker {
                     continue;
                 }
             }
-            consumed += task.run(output, now, merge)?;
+            if takes_in {
+                consumed += task.run(output, now, merge)?;
+            }
             task.punctuate_wall_clock(output, now)?;
             task.pass_time(output, now, pace)?;
         }
@@ -262,6 +271,11 @@ impl Worker {
     }
 
     fn next_wake(&self, now: Timestamp) -> Timestamp {
+        let intake = self.next_intake().filter(|at| *at > now).unwrap_or(now + IDLE_MS);
+        intake.min(self.next_commit(now))
+    }
+
+    fn next_commit(&self, now: Timestamp) -> Timestamp {
         match self.uncommitted() {
             // What a commit that is due waits for wakes the worker.
             Some(true) if self.calls() && self.is_draining(now) => now + IDLE_MS,
