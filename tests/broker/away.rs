@@ -114,7 +114,7 @@ fn an_instance_that_cannot_commit_ends_in_time() {
             let (told, tell) = std::sync::mpsc::channel();
             let (stop, broker) = (stop.clone(), setting.broker.clone());
             let instance = thread::spawn(move || {
-                let options = RunOptions { shutdown_timeout: timeout };
+                let options = RunOptions::new(timeout);
                 run(application, broker, &options, &stop, |workers| told.send(workers).unwrap())
             });
             (tell.recv().unwrap(), instance)

@@ -119,7 +119,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let application = Application::new(options(arguments), define)?;
     let stop = Arc::new(AtomicBool::new(false));
     obey_stdin(stop.clone());
-    let options = RunOptions { shutdown_timeout: Duration::from_secs(30) };
+    let options = RunOptions::new(Duration::from_secs(30));
     let status = arguments.status.clone();
     run_instance(application, broker, &options, &stop, |workers| tell(status, workers))
         .map_err(|error| anyhow!("{error}"))

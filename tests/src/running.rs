@@ -31,7 +31,7 @@ impl Running {
         let thread = std::thread::spawn({
             let (stop, status) = (stop.clone(), status.clone());
             move || {
-                let options = RunOptions { shutdown_timeout: HANG };
+                let options = RunOptions::new(HANG);
                 run(application, broker, &options, &stop, |workers| *status.lock().unwrap() = workers)
             }
         });

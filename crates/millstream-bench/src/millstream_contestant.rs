@@ -89,7 +89,7 @@ fn run_measured(application: Arc<Application>, broker: Arc<dyn Broker>, records:
     let workers = OnceLock::new();
     thread::scope(|scope| {
         let progress = scope.spawn(|| watch(&workers, records, &stop, &ended));
-        let options = RunOptions { shutdown_timeout: SHUTDOWN_TIMEOUT };
+        let options = RunOptions::new(SHUTDOWN_TIMEOUT);
         let ran = service::run(application, broker, &options, &stop, |status| {
             workers.get_or_init(|| status);
         });

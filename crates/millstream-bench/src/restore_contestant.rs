@@ -38,7 +38,7 @@ pub(crate) fn run(bootstrap_servers: &str, group: &str, [input, output, changelo
     let workers = OnceLock::new();
     let done = thread::scope(|scope| {
         let watching = scope.spawn(|| watch(&workers, &stop, &ended));
-        let options = RunOptions { shutdown_timeout: SHUTDOWN_TIMEOUT };
+        let options = RunOptions::new(SHUTDOWN_TIMEOUT);
         let ran = service::run(application, broker, &options, &stop, |status| {
             workers.get_or_init(|| status);
         });

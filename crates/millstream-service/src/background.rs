@@ -4,18 +4,21 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::health::Health;
 use crate::http::{self, Tls};
-use crate::run::WITHOUT_BROKER;
+use crate::run::{WITHOUT_BROKER, now_ms};
 use crate::stop::Stop;
 
 /// What a process that hangs gets beyond its shutdown timeout.
 const GRACE: Duration = Duration::from_millis(250);
+
+/// How often it is looked whether workers move.
+const LOOKED_EVERY: Duration = Duration::from_secs(1);
 
 /// What is served over HTTP.
 pub(crate) struct Server {
@@ -29,6 +32,7 @@ pub(crate) struct Server {
 pub(crate) struct Background {
     end: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    runtime: Handle,
 }
 
 impl Background {
@@ -46,12 +50,20 @@ impl Background {
             let open = |kind| signal(kind).map_err(|error| Error::system("taking signals", &error));
             Signals { terminate: open(SignalKind::terminate())?, interrupt: open(SignalKind::interrupt())? }
         };
+        let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("http".to_owned())
             .spawn(move || serve(&runtime, http, signals, &stop, &health, shutdown_timeout, ended))
             .map_err(|error| Error::system("a thread for HTTP and signals", &error))?;
-        Ok(Background { end: Some(end), thread: Some(thread) })
+        Ok(Background { end: Some(end), thread: Some(thread), runtime: handle })
+    }
+}
+
+impl Background {
+    /// What runs in the background.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.clone()
     }
 }
 
@@ -85,10 +97,21 @@ fn serve(
         };
         tokio::select! {
             () = http => {}
+            () = watch(health) => {}
             () = signals.obey(stop, health, shutdown_timeout) => {}
             _ = ended => {}
         }
     });
+}
+
+/// Looks now and then whether the workers move; who does not is told in the log.
+async fn watch(health: &Health) {
+    let mut interval = tokio::time::interval(LOOKED_EVERY);
+    loop {
+        interval.tick().await;
+        // Whether the process is live is for who asks.
+        let _ = health.live(now_ms());
+    }
 }
 
 struct Signals {

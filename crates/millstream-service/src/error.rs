@@ -48,6 +48,9 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// The process came to its limit of memory; the text says which stores are large.
+    #[error("{0}")]
+    Memory(String),
     /// The run itself.
     #[error(transparent)]
     Run(#[from] RunError),

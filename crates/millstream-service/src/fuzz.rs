@@ -64,7 +64,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn shown() -> Router {
-    let health = Arc::new(Health::new(Arc::new(Stop::default())));
+    let health = Arc::new(Health::new(Arc::new(Stop::default()), 30_000));
     let metrics = Metrics::new(health.clone(), "fuzz", "a").unwrap_or_else(|error| panic!("{error}"));
     let mut settings = Settings::defaults("fuzz").http;
     settings.token = Some("opensesame".to_owned());

@@ -21,7 +21,7 @@ mod tls;
 
 pub(crate) use access::Access;
 pub(crate) use serve::{answer as answer_client, serve};
-pub(crate) use tls::{Tls, probe};
+pub(crate) use tls::{Tls, client, probe};
 
 /// The largest body of a request, in bytes.
 const LARGEST_BODY: usize = 64 * 1024;

@@ -15,13 +15,16 @@ mod healthcheck;
 mod http;
 mod logs;
 mod lost;
+mod memory;
 mod metrics;
 mod restore;
 pub mod run;
 mod service;
 mod settings;
 mod start;
+mod state;
 mod stop;
+mod watchdog;
 
 /// Rows must not lie among librdkafka's short-lived messages: those come from the C library's heap, and with the rows in
 /// the same one neither is fast (`crates/README.md`, Decisions).

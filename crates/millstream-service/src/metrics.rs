@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use millstream::state::StoreSize;
 use millstream::worker::{ErrorLabels, TaskState, TaskStatus, WorkerStatus};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -60,6 +61,11 @@ impl Collector for Workers {
             MetricType::GAUGE,
             vec![gauge(1.0, self.info.clone())],
         )];
+        if let Some(resident) = crate::memory::resident() {
+            let help = "The process' memory in use, in bytes.";
+            let metric = gauge(resident as f64, Vec::new());
+            families.push(family("process_resident_memory_bytes", help, MetricType::GAUGE, vec![metric]));
+        }
         families.extend(of_workers(&samples));
         families
     }
@@ -71,6 +77,9 @@ struct Sample {
     /// Late records, by node.
     late: BTreeMap<Arc<str>, u64>,
     errors: BTreeMap<ErrorLabels, u64>,
+    /// What each store holds.
+    stores: BTreeMap<Arc<str>, StoreSize>,
+    buffer_bytes: u64,
     moved_at: i64,
     tasks: Vec<TaskStatus>,
 }
@@ -85,6 +94,12 @@ const COUNTERS: [(&str, &str); 6] = [
     ("millstream_aborts_total", "Times that tasks went back to their last commit."),
 ];
 
+/// What is told of each store.
+const STORE_GAUGES: [(&str, &str, fn(&StoreSize) -> u64); 2] = [
+    ("millstream_store_bytes", "About how many bytes of memory a store takes.", |size| size.bytes),
+    ("millstream_store_rows", "How many rows a store has.", |size| size.rows),
+];
+
 impl Sample {
     fn of(worker: &WorkerStatus) -> Self {
         let WorkerStatus { consumed, produced, restored, standby_records, commits, aborts, moved_at, .. } = worker;
@@ -93,6 +108,8 @@ impl Sample {
                 .map(|count| count.load(Ordering::Relaxed)),
             late: worker.late(),
             errors: worker.errors(),
+            stores: worker.stores(),
+            buffer_bytes: worker.buffer_bytes.load(Ordering::Relaxed),
             moved_at: moved_at.load(Ordering::Relaxed),
             tasks: worker.tasks(),
         }
@@ -162,6 +179,22 @@ fn of_workers(samples: &[Sample]) -> Vec<MetricFamily> {
         let help = "Records that failed, by node, kind and what was done about them.";
         families.push(family("millstream_record_errors_total", help, MetricType::COUNTER, errors));
     }
+    for (name, help, number) in STORE_GAUGES {
+        let stores: Vec<_> = workers()
+            .flat_map(|(labels, sample)| {
+                sample.stores.iter().map(move |(store, size)| {
+                    let labels = labels.iter().cloned().chain([pair("store", store.to_string())]).collect();
+                    gauge(number(size) as f64, labels)
+                })
+            })
+            .collect();
+        if !stores.is_empty() {
+            families.push(family(name, help, MetricType::GAUGE, stores));
+        }
+    }
+    let buffers = workers().map(|(labels, sample)| gauge(sample.buffer_bytes as f64, labels));
+    let help = "About how many bytes wait outside of stores: records read ahead, in calls, in parts of aggregates.";
+    families.push(family("millstream_buffer_bytes", help, MetricType::GAUGE, buffers.collect()));
     let tasks = workers().flat_map(|(labels, sample)| {
         sample.tasks_by_state().map(|(state, count)| {
             let labels = labels.iter().cloned().chain([pair("state", state.to_owned())]).collect();
@@ -260,12 +293,15 @@ mod tests {
              millstream_info{{version=\"{}\",application_id=\"orders\",instance_id=\"pod-0\"}} 1\n",
             env!("CARGO_PKG_VERSION")
         );
-        assert_eq!(metrics.text().unwrap(), info);
+        let before = metrics.text().unwrap();
+        assert!(before.starts_with(&info) && before.contains("\nprocess_resident_memory_bytes "), "{before}");
+        assert!(!before.contains("worker"), "{before}");
 
         health.set_workers(vec![Arc::default(), Arc::default()]);
         let worker = &health.workers()[1];
         worker.consumed.store(1_234_567, Ordering::Relaxed);
         worker.aborts.store(2, Ordering::Relaxed);
+        worker.buffer_bytes.store(77, Ordering::Relaxed);
         worker.add_late(&"windowed-by-3".into(), 4);
         let labels =
             ErrorLabels { node: "map-1".into(), kind: RecordErrorKind::Process, action: ErrorAction::DeadLetter };
@@ -287,6 +323,7 @@ mod tests {
             "millstream_tasks{worker=\"1\",state=\"restoring\"} 0",
             "millstream_tasks{worker=\"1\",state=\"running\"} 0",
             "millstream_tasks{worker=\"1\",state=\"standby\"} 0",
+            "millstream_buffer_bytes{worker=\"1\"} 77",
             "millstream_restore_remaining_records{worker=\"1\"} 0",
             "millstream_restore_records_per_second{worker=\"1\"} 0",
             "millstream_restore_seconds_left{worker=\"1\"} 0",
@@ -306,6 +343,8 @@ mod tests {
             counts: [0; COUNTERS.len()],
             late: BTreeMap::new(),
             errors: BTreeMap::new(),
+            stores: BTreeMap::new(),
+            buffer_bytes: 0,
             moved_at: 0,
             tasks: vec![
                 task(0, TaskState::Running),

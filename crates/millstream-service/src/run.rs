@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use millstream::broker::{Away, Broker, BrokerError, Waker};
-use millstream::worker::{Application, Instance, InstanceStatus, Phase, Step, Worker, WorkerSeed, WorkerStatus};
+use millstream::worker::{Application, Instance, InstanceStatus, Peers, Phase, Step, Worker, WorkerSeed, WorkerStatus};
 
 use crate::executor::CallRuntime;
 use crate::lost::Lost;
@@ -22,11 +22,20 @@ const MEASURED_EVERY: Duration = Duration::from_secs(3);
 /// The part of the shutdown timeout for which a broker that is away is waited for: it may come back for the last commit.
 pub(crate) const WITHOUT_BROKER: f32 = 0.75;
 
-/// How long the end of a run may take.
-#[derive(Clone, Debug)]
+/// How an instance is run.
+#[derive(Clone)]
 pub struct RunOptions {
     /// How long workers may take to commit and let go once the run is to end.
     pub shutdown_timeout: Duration,
+    /// The way to other instances, if there is one: state is taken from their memory where it can be.
+    pub peers: Option<Arc<dyn Peers>>,
+}
+
+impl RunOptions {
+    /// A run that reads state from changelogs alone.
+    pub fn new(shutdown_timeout: Duration) -> Self {
+        RunOptions { shutdown_timeout, peers: None }
+    }
 }
 
 /// Why a run ended otherwise than it should.
@@ -94,6 +103,10 @@ pub fn run_observed(
                 Some((_, executor)) => seed.with_executor(executor.clone()),
                 None => seed,
             };
+            let seed = match &options.peers {
+                Some(peers) => seed.with_peers(peers.clone()),
+                None => seed,
+            };
             let thread = std::thread::Builder::new().name(format!("worker-{index}"));
             thread
                 .spawn(move || work(seed, &bell))
@@ -104,6 +117,7 @@ pub fn run_observed(
     let (mut stopping_since, mut measured_at) = (None, None::<Instant>);
     let mut lost = Lost::new(application.options.broker_lost_timeout_ms);
     loop {
+        status.polled_at.store(now_ms(), Ordering::Relaxed);
         lost.note(broker.away()).map_err(RunError::Lost)?;
         if measured_at.is_none_or(|at| at.elapsed() >= MEASURED_EVERY) {
             measured_at = Some(Instant::now());

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use clap::{CommandFactory, FromArgMatches};
 use millstream::broker::Broker;
 use millstream::dsl::TopologyBuilder;
@@ -17,9 +16,11 @@ use crate::embedded::Embedded;
 use crate::error::{Error, UserError};
 use crate::health::Health;
 use crate::http::{Access, Shown, Tls};
+use crate::memory::{self, MemoryWatch};
 use crate::metrics::Metrics;
 use crate::run::{RunOptions, run_observed};
 use crate::settings::{Settings, Sources};
+use crate::state::{self, HttpPeers};
 use crate::stop::Stop;
 use crate::{healthcheck, http, logs, start};
 
@@ -163,7 +164,8 @@ impl Service {
     fn serve(mut self, cli: &Cli, settings: &Settings, application: Arc<Application>) -> Result<(), Error> {
         let Settings { application_id, instance_id, .. } = settings;
         let stop = Arc::new(Stop::default());
-        let health = Arc::new(Health::new(stop.clone()));
+        let health = Arc::new(Health::new(stop.clone(), settings.stuck_after_ms));
+        health.set_application(application.clone());
         let http = match settings.http.enabled {
             true => {
                 let listener = http::bind(&settings.http)?;
@@ -172,13 +174,13 @@ impl Service {
                 tracing::info!(%address, tls = tls.is_some(), "HTTP: /livez, /readyz, /metrics; {}", access.described());
                 let metrics = Metrics::new(health.clone(), application_id, instance_id)?;
                 let shown = Arc::new(Shown { health: health.clone(), metrics });
-                let router = http::router(shown, Router::new(), access);
+                let router = http::router(shown, state::routes(), access);
                 Some(Server { listener, router, tls })
             }
             false => None,
         };
         let shutdown_timeout = Duration::from_millis(settings.shutdown_timeout_ms);
-        let _background = Background::start(http, stop.clone(), health.clone(), shutdown_timeout)?;
+        let background = Background::start(http, stop.clone(), health.clone(), shutdown_timeout)?;
 
         let (broker, embedded) = self.broker(cli, settings)?;
         health.set_broker(broker.clone());
@@ -193,10 +195,18 @@ impl Service {
             broker = settings.bootstrap_servers.as_deref().filter(|_| embedded.is_none()).unwrap_or("embedded"),
             "running"
         );
+        let peers = HttpPeers::new(background.runtime(), &settings.http)?;
+        let options = RunOptions { shutdown_timeout, peers: Some(Arc::new(peers)) };
         stop.begin();
-        run_observed(application, broker.clone(), &RunOptions { shutdown_timeout }, stop.flag(), |status| {
-            health.set_instance(status)
-        })?;
+        let limit = memory::limit(settings.memory_limit.as_deref());
+        let grace = Duration::from_millis(settings.memory_limit_grace_ms);
+        let watch = limit.map(|limit| MemoryWatch::start(limit, grace, health.clone(), stop.clone())).transpose()?;
+        let ran =
+            run_observed(application, broker.clone(), &options, stop.flag(), |status| health.set_instance(status));
+        if let Some(message) = watch.as_ref().and_then(MemoryWatch::failure) {
+            return Err(Error::Memory(message));
+        }
+        ran?;
         if stop.is_requested() {
             tracing::info!("ended as asked");
             return Ok(());

@@ -41,7 +41,7 @@ fn loaded(partitions: i32, records: i64) -> Arc<dyn Broker> {
 fn run_to_end(broker: &Arc<dyn Broker>, workers: usize, define: impl Fn(&TopologyBuilder) + Send + Sync + 'static) {
     let options = Options { workers, until: Some(Moment::End), ..Options::new("calls", "one") };
     let application = Application::new(options, Arc::new(define)).unwrap();
-    let options = RunOptions { shutdown_timeout: Duration::from_secs(60) };
+    let options = RunOptions::new(Duration::from_secs(60));
     run(application, broker.clone(), &options, &AtomicBool::new(false), |_| ()).unwrap();
 }
 

@@ -42,7 +42,7 @@ fn processed() -> Arc<dyn Broker> {
     let application = Application::new(options, Arc::new(topology::topology)).unwrap();
     let plan = application.plan(&*broker).unwrap();
     application.create_topics(&*broker, &plan).unwrap();
-    let options = RunOptions { shutdown_timeout: Duration::from_secs(60) };
+    let options = RunOptions::new(Duration::from_secs(60));
     run(application, broker.clone(), &options, &AtomicBool::new(false), |_| ()).unwrap();
     broker
 }

@@ -55,10 +55,7 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, String> {
     let builder = match &files.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates("http.tls.client_ca", path)? {
-                roots.add(certificate).map_err(|error| unread("http.tls.client_ca", path, &error))?;
-            }
+            let roots = authorities(path)?;
             // Probes show no certificate: what they may see is decided by the path.
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
             let verifier = verifier.allow_unauthenticated().build();
@@ -83,6 +80,34 @@ fn certificates(setting: &str, path: &Path) -> Result<Vec<CertificateDer<'static
 
 fn unread(setting: &str, path: &Path, error: &dyn std::fmt::Display) -> String {
     format!("{setting}: the file {} cannot be used: {error}; it must be PEM", path.display())
+}
+
+/// For requests to other instances of the application, which have the same settings: both show certificates of `client_ca`.
+/// Nothing if that is not set.
+pub(crate) fn client(settings: &HttpTls) -> Result<Option<ClientConfig>, Error> {
+    match settings.files() {
+        Some(TlsFiles { certificate, key, client_ca: Some(client_ca) }) => {
+            client_with(&certificate, &key, &client_ca).map(Some).map_err(Error::Usage)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn client_with(certificate: &Path, key: &Path, client_ca: &Path) -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| format!("http.tls: {error}"))?;
+    let chain = certificates("http.tls.certificate", certificate)?;
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unread("http.tls.key", key, &error))?;
+    let config = builder.with_root_certificates(authorities(client_ca)?).with_client_auth_cert(chain, private);
+    config.map_err(|error| unread("http.tls.key", key, &error))
+}
+
+fn authorities(client_ca: &Path) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates("http.tls.client_ca", client_ca)? {
+        roots.add(certificate).map_err(|error| unread("http.tls.client_ca", client_ca, &error))?;
+    }
+    Ok(roots)
 }
 
 /// For the check of the process on this machine. It shows no secret, and asks whether somebody answers: so any

@@ -6,6 +6,7 @@ use millstream::worker::Guarantee;
 use super::keys::{Kind, kind_of, names_in, nearest};
 use super::secrets::{Resolved, Secrets, is_secret_name, resolve};
 use super::{Settings, SettingsError};
+use crate::memory::bytes_of;
 
 /// How long a transaction may last before the broker ends it, unless the producer's properties say otherwise.
 const TRANSACTION_TIMEOUT_MS: i64 = 10_000;
@@ -134,6 +135,7 @@ fn parsed(kind: &Kind, text: &str) -> Option<ValueKind> {
         Kind::Whole(range) => {
             text.trim().parse::<i64>().ok().filter(|number| range.contains(number)).map(ValueKind::from)
         }
+        Kind::Bytes => (text == "none" || bytes_of(text).is_some()).then(|| text.into()),
         Kind::Flag => text.trim().parse::<bool>().ok().map(ValueKind::from),
         Kind::Choice(words) => words.contains(&text).then(|| text.into()),
         Kind::LogFilter => is_log_filter(text).then(|| text.into()),

@@ -9,6 +9,8 @@ pub(super) enum Kind {
     Path,
     /// A whole number in this range.
     Whole(RangeInclusive<i64>),
+    /// Bytes, with or without a unit, or `none`.
+    Bytes,
     /// `true` or `false`.
     Flag,
     /// One of these words.
@@ -52,8 +54,11 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("errors.retry.attempts", Kind::Whole(1..=u32::MAX as i64)),
     ("errors.retry.backoff_ms", Kind::Whole(MS)),
     ("errors.dead_letter_topic", Kind::Text),
+    ("memory_limit", Kind::Bytes),
+    ("memory_limit_grace_ms", Kind::Whole(MS)),
     ("broker_wait_ms", Kind::Whole(POSITIVE_MS)),
     ("broker_lost_timeout_ms", Kind::Whole(MS)),
+    ("stuck_after_ms", Kind::Whole(POSITIVE_MS)),
     ("shutdown_timeout_ms", Kind::Whole(MS)),
     ("http.enabled", Kind::Flag),
     ("http.host", Kind::Text),
@@ -133,6 +138,7 @@ impl Kind {
             Kind::Path => "the path of a file".to_owned(),
             Kind::Whole(range) if *range.end() == i64::MAX => format!("a whole number, {} or more", range.start()),
             Kind::Whole(range) => format!("a whole number from {} to {}", range.start(), range.end()),
+            Kind::Bytes => "bytes, as 512MiB, 2GiB or 1000000000; none".to_owned(),
             Kind::Flag => "true, false".to_owned(),
             Kind::Choice(words) => words.join(", "),
             Kind::LogFilter => {

@@ -53,8 +53,11 @@ pub(crate) struct Settings {
     pub(crate) warmup_timeout_ms: i64,
     pub(crate) acceptable_recovery_lag: u64,
     pub(crate) errors: ErrorSettings,
+    pub(crate) memory_limit: Option<String>,
+    pub(crate) memory_limit_grace_ms: u64,
     pub(crate) broker_wait_ms: u64,
     pub(crate) broker_lost_timeout_ms: i64,
+    pub(crate) stuck_after_ms: i64,
     pub(crate) shutdown_timeout_ms: u64,
     pub(crate) http: HttpSettings,
     pub(crate) log: LogSettings,
@@ -183,8 +186,11 @@ impl Settings {
             warmup_timeout_ms: options.warmup_timeout_ms,
             acceptable_recovery_lag: options.acceptable_recovery_lag,
             errors: options.errors.into(),
+            memory_limit: None,
+            memory_limit_grace_ms: 10_000,
             broker_wait_ms: 60_000,
             broker_lost_timeout_ms: options.broker_lost_timeout_ms,
+            stuck_after_ms: 30_000,
             // Beside it, what a process does before and after must fit into 5 s.
             shutdown_timeout_ms: 4_500,
             http: HttpSettings {
@@ -263,7 +269,8 @@ impl HttpSettings {
     /// Where other instances reach this one.
     fn address(&self) -> Option<String> {
         let advertised = self.advertised.as_ref().filter(|_| self.enabled)?;
-        Some(if advertised.contains("://") { advertised.clone() } else { format!("http://{advertised}") })
+        let scheme = if self.tls.files().is_some() { "https" } else { "http" };
+        Some(if advertised.contains("://") { advertised.clone() } else { format!("{scheme}://{advertised}") })
     }
 }
 

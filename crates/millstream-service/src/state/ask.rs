@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -8,10 +9,17 @@ use hyper_util::rt::TokioIo;
 use millstream::broker::Waker;
 use millstream::task::TaskId;
 use millstream::worker::{Incoming, Peers, Piece};
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TryRecvError};
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::error::Error;
+use crate::http;
+use crate::settings::HttpSettings;
 
 /// How long a connection, and then each piece of the answer, may take to come.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -22,24 +30,31 @@ const PIECES: usize = 16;
 /// Asks other instances over HTTP.
 pub(crate) struct HttpPeers {
     runtime: Handle,
-    /// What the others require, if they do: `http.token`.
+    how: Arc<How>,
+}
+
+/// What the others demand; they have the same settings.
+struct How {
     token: Option<String>,
+    /// With `http.tls.client_ca`: by which the others are known, and this process to them.
+    tls: Option<TlsConnector>,
 }
 
 impl HttpPeers {
     /// Runs its requests on `runtime`.
-    pub(crate) fn new(runtime: Handle, token: Option<String>) -> Self {
-        HttpPeers { runtime, token }
+    pub(crate) fn new(runtime: Handle, settings: &HttpSettings) -> Result<Self, Error> {
+        let tls = http::client(&settings.tls)?.map(|config| TlsConnector::from(Arc::new(config)));
+        Ok(HttpPeers { runtime, how: Arc::new(How { token: settings.token.clone(), tls }) })
     }
 }
 
 impl Peers for HttpPeers {
     fn ask(&self, address: &str, task: TaskId, waker: Waker) -> Box<dyn Incoming> {
         let (pieces, incoming) = channel(PIECES);
-        let (address, token) = (address.to_owned(), self.token.clone());
+        let (address, how) = (address.to_owned(), self.how.clone());
         self.runtime.spawn(async move {
             let answer = Answer { pieces, waker };
-            let last = match answer.take(&address, task, token.as_deref()).await {
+            let last = match answer.take(&address, task, &how).await {
                 Ok(()) => Ok(Piece::End),
                 Err(error) => Err(format!("{address}: {error}")),
             };
@@ -62,13 +77,38 @@ impl Answer {
         taken
     }
 
-    async fn take(&self, address: &str, task: TaskId, token: Option<&str>) -> Result<(), String> {
-        let connected = timeout(CONNECT_LIMIT, TcpStream::connect(address)).await;
+    async fn take(&self, address: &str, task: TaskId, how: &How) -> Result<(), String> {
+        let (is_encrypted, authority) = match (address.strip_prefix("https://"), address.strip_prefix("http://")) {
+            (Some(authority), _) => (true, authority),
+            (None, plain) => (false, plain.unwrap_or(address)),
+        };
+        let connected = timeout(CONNECT_LIMIT, TcpStream::connect(authority)).await;
         let stream = connected.map_err(|_| "no connection".to_owned())?.map_err(|error| error.to_string())?;
+        match (is_encrypted, &how.tls) {
+            (false, _) => self.take_from(stream, authority, task, how).await,
+            (true, None) => Err("it speaks TLS, which takes http.tls with client_ca here, too".to_owned()),
+            (true, Some(connector)) => {
+                let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+                let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned());
+                let name = name.map_err(|_| format!("{host} is no name"))?;
+                let stream = timeout(CONNECT_LIMIT, connector.connect(name, stream)).await;
+                let stream = stream.map_err(|_| "no TLS handshake".to_owned())?.map_err(|error| error.to_string())?;
+                self.take_from(stream, authority, task, how).await
+            }
+        }
+    }
+
+    async fn take_from(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        authority: &str,
+        task: TaskId,
+        how: &How,
+    ) -> Result<(), String> {
         let (mut requests, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
         tokio::spawn(connection);
-        let mut request = Request::get(format!("/state/{task}")).header(header::HOST, address);
-        if let Some(token) = token {
+        let mut request = Request::get(format!("/state/{task}")).header(header::HOST, authority);
+        if let Some(token) = &how.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         let request = request.body(Empty::<Bytes>::new()).map_err(|error| error.to_string())?;

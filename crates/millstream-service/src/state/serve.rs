@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{Sender, channel, error::TrySendError};
 const PIECES: usize = 4;
 
 /// Answers with the state of the task that is named so, as its worker hands it out.
-pub(crate) async fn hand_out(server: Option<&StateServer>, task: &str) -> Response {
+pub(super) async fn hand_out(server: Option<&StateServer>, task: &str) -> Response {
     let (recipient, mut pieces) = channel(PIECES);
     let asked = match (server, task.parse::<TaskId>()) {
         (_, Err(error)) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),

@@ -21,6 +21,9 @@ pub(crate) trait PendingCalls {
     /// Whether no record waits for its call, or its turn.
     fn is_empty(&self) -> bool;
 
+    /// How many bytes the records that wait take, without what they have on the heap.
+    fn bytes(&self) -> u64;
+
     /// The smallest timestamp (ms) among the records that wait: what comes of them may be as old.
     fn oldest_timestamp(&self) -> Option<Timestamp>;
 
@@ -160,6 +163,10 @@ where
 
     fn is_empty(&self) -> bool {
         self.state.borrow().held.is_empty()
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.state.borrow().held.capacity() * size_of::<(u64, Held<K, V, R>)>()) as u64
     }
 
     fn oldest_timestamp(&self) -> Option<Timestamp> {

@@ -50,6 +50,12 @@ pub trait Serde<T>: Send + Sync + 'static {
     fn partition_bytes<'a>(&self, encoded: &'a [u8]) -> &'a [u8] {
         encoded
     }
+
+    /// How many bytes `value` has on the heap, beside its own size, for estimates of a store's memory. `None` for not known:
+    /// then what it is when encoded stands for it. To be cheap: asked of each changed row at each commit.
+    fn heap_bytes(&self, _value: &T) -> Option<usize> {
+        if std::mem::needs_drop::<T>() { None } else { Some(0) }
+    }
 }
 
 /// A serde that is shared is one, too.
@@ -72,6 +78,10 @@ impl<T: 'static> Serde<T> for Arc<dyn Serde<T>> {
 
     fn partition_bytes<'a>(&self, encoded: &'a [u8]) -> &'a [u8] {
         (**self).partition_bytes(encoded)
+    }
+
+    fn heap_bytes(&self, value: &T) -> Option<usize> {
+        (**self).heap_bytes(value)
     }
 }
 

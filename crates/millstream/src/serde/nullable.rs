@@ -27,4 +27,8 @@ impl<T, S: Serde<T>> Serde<Option<T>> for Nullable<S> {
     fn partition_bytes<'a>(&self, encoded: &'a [u8]) -> &'a [u8] {
         self.0.partition_bytes(encoded)
     }
+
+    fn heap_bytes(&self, value: &Option<T>) -> Option<usize> {
+        value.as_ref().map_or(Some(0), |value| self.0.heap_bytes(value))
+    }
 }

@@ -13,6 +13,10 @@ impl Serde<Vec<u8>> for Bytes {
     fn decode(&self, bytes: &[u8]) -> Result<Vec<u8>, SerdeError> {
         Ok(bytes.to_vec())
     }
+
+    fn heap_bytes(&self, value: &Vec<u8>) -> Option<usize> {
+        Some(value.capacity())
+    }
 }
 
 /// Text in UTF-8, as `String`.
@@ -34,6 +38,10 @@ impl Serde<String> for Utf8 {
                 e.valid_up_to()
             ))),
         }
+    }
+
+    fn heap_bytes(&self, value: &String) -> Option<usize> {
+        Some(value.capacity())
     }
 }
 

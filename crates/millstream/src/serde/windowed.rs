@@ -38,6 +38,10 @@ impl<K, S: Serde<K>> Serde<Windowed<K>> for TimeWindowed<S> {
     fn partition_bytes<'a>(&self, encoded: &'a [u8]) -> &'a [u8] {
         &encoded[..encoded.len().saturating_sub(8)]
     }
+
+    fn heap_bytes(&self, value: &Windowed<K>) -> Option<usize> {
+        self.key.heap_bytes(&value.key)
+    }
 }
 
 /// A session's key as Kafka's `SessionWindowedSerializer` writes it: the key's bytes, then the session's end and its start in
@@ -60,6 +64,10 @@ impl<K, S: Serde<K>> Serde<Windowed<K>> for SessionWindowed<S> {
 
     fn partition_bytes<'a>(&self, encoded: &'a [u8]) -> &'a [u8] {
         &encoded[..encoded.len().saturating_sub(16)]
+    }
+
+    fn heap_bytes(&self, value: &Windowed<K>) -> Option<usize> {
+        self.0.heap_bytes(&value.key)
     }
 }
 

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use super::Store;
+use super::memory::{hash_map, lists_by_time};
 use crate::record::Timestamp;
 use crate::time::Clock;
 
@@ -32,6 +33,13 @@ impl<K> TimeToLive<K> {
 
     pub(crate) fn is_alive_at(&self, timestamp: Timestamp, now: Timestamp) -> bool {
         self.end(timestamp) > now
+    }
+
+    /// What it takes, when keys have so many bytes on the heap.
+    pub(crate) fn bytes(&self, key_heap: u64) -> u64 {
+        let Schedule { due, at } = &*self.schedule.borrow();
+        let keys = 2 * at.len() as u64 * key_heap;
+        hash_map::<(K, Timestamp)>(at.capacity()) + lists_by_time::<K>(due.len(), at.len()) + keys
     }
 
     fn end(&self, timestamp: Timestamp) -> Timestamp {

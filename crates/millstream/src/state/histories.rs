@@ -3,8 +3,9 @@ use std::hash::Hash;
 
 use indexmap::IndexMap;
 
+use super::memory::{index_map, lists_by_time};
 use super::versioned::VersionedPut;
-use super::{FlushError, SnapshotCursor};
+use super::{FlushError, SnapshotCursor, StoreSize};
 use crate::record::Timestamp;
 
 /// The versions of each key's value, with the undo log of what changed since the last commit.
@@ -19,6 +20,10 @@ pub(crate) struct Histories<K, V> {
     /// The largest timestamp put, as Kafka Streams' store has it. It is that of a row of the changelog, so a restore finds it.
     observed: Timestamp,
     committed_observed: Timestamp,
+    /// The sum of what the versions have on the heap, how many there are, and the room for them.
+    heap: u64,
+    count: usize,
+    slots: usize,
 }
 
 /// A value, or that there is none, from a time on.
@@ -26,6 +31,8 @@ pub(crate) struct Version<V> {
     pub(crate) timestamp: Timestamp,
     pub(crate) value: Option<V>,
     state: State,
+    /// What its value has on the heap, as of the last commit.
+    heap: u32,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -75,6 +82,9 @@ impl<K: Hash + Eq + Clone, V> Histories<K, V> {
             retention_ms,
             observed: Timestamp::MIN,
             committed_observed: Timestamp::MIN,
+            heap: 0,
+            count: 0,
+            slots: 0,
         }
     }
 
@@ -98,7 +108,10 @@ impl<K: Hash + Eq + Clone, V> Histories<K, V> {
             }
             Err(index) => {
                 self.due.entry(timestamp).or_default().push(key);
-                versions.insert(index, Version { timestamp, value, state: State::Added });
+                let before = versions.capacity();
+                versions.insert(index, Version { timestamp, value, state: State::Added, heap: 0 });
+                self.count += 1;
+                self.slots += versions.capacity() - before;
                 self.undo.push(Undo { row, timestamp, before: None });
                 index
             }
@@ -176,10 +189,26 @@ impl<K: Hash + Eq + Clone, V> Histories<K, V> {
         Ok(())
     }
 
-    pub(crate) fn commit(&mut self) {
+    /// How many versions there are, and how many bytes they take, when keys have so many on the heap.
+    pub(crate) fn size(&self, key_heap: u64) -> StoreSize {
+        let undo = self.undo.capacity() * size_of::<Undo<V>>();
+        let due = lists_by_time::<K>(self.due.len(), self.count);
+        let keys = (self.rows.len() + self.count) as u64 * key_heap;
+        let rows =
+            index_map::<(K, Vec<Version<V>>)>(self.rows.capacity()) + (self.slots * size_of::<Version<V>>()) as u64;
+        StoreSize { rows: self.count as u64, bytes: rows + undo as u64 + due + keys + self.heap }
+    }
+
+    /// `measure` says what a value has on the heap.
+    pub(crate) fn commit(&mut self, measure: impl Fn(&K, Option<&V>) -> usize) {
         for Undo { row, timestamp, .. } in std::mem::take(&mut self.undo) {
-            if let Some(version) = self.version(row, timestamp) {
+            let Some((key, versions)) = self.rows.get_index_mut(row) else { continue };
+            let index = versions.binary_search_by_key(&timestamp, |version| version.timestamp);
+            if let Some(version) = index.ok().and_then(|index| versions.get_mut(index)) {
                 version.state = State::Committed;
+                let heap = u32::try_from(measure(key, version.value.as_ref())).unwrap_or(u32::MAX);
+                self.heap = self.heap - u64::from(version.heap) + u64::from(heap);
+                version.heap = heap;
             }
         }
         self.committed_observed = self.observed;
@@ -191,7 +220,8 @@ impl<K: Hash + Eq + Clone, V> Histories<K, V> {
         for row in rows.iter().copied() {
             let expired = self.rows.get_index(row).map_or(0, |(_, versions)| self.expired(versions));
             if let Some((_, versions)) = self.rows.get_index_mut(row) {
-                versions.drain(..expired);
+                self.heap -= versions.drain(..expired).map(|version| u64::from(version.heap)).sum::<u64>();
+                self.count -= expired;
             }
         }
         self.remove_empty(rows);
@@ -209,7 +239,9 @@ impl<K: Hash + Eq + Clone, V> Histories<K, V> {
                 }
                 None => {
                     if let Some((_, versions)) = self.rows.get_index_mut(row) {
+                        let before = versions.len();
                         versions.retain(|version| version.timestamp != timestamp);
+                        self.count -= before - versions.len();
                     }
                 }
             }
@@ -228,19 +260,27 @@ impl<K: Hash + Eq + Clone, V> Histories<K, V> {
     fn remove_empty(&mut self, rows: BTreeSet<usize>) {
         for row in rows.into_iter().rev() {
             if self.rows.get_index(row).is_some_and(|(_, versions)| versions.is_empty()) {
-                self.rows.swap_remove_index(row);
+                let room = self.rows.swap_remove_index(row).map_or(0, |(_, versions)| versions.capacity());
+                self.slots -= room;
             }
         }
     }
 
     /// Sets a version without the undo log, or deletes it: what the changelog says is committed.
-    pub(crate) fn restore(&mut self, key: K, timestamp: Timestamp, value: Option<Option<V>>) {
+    pub(crate) fn restore(&mut self, key: K, timestamp: Timestamp, value: Option<Option<V>>, heap: u32) {
         self.observed = self.observed.max(timestamp);
         self.committed_observed = self.observed;
         let Some(value) = value else {
             if let Some(versions) = self.rows.get_mut(&key) {
-                versions.retain(|version| version.timestamp != timestamp);
+                let before = versions.len();
+                versions.retain(|version| {
+                    let stays = version.timestamp != timestamp;
+                    self.heap -= if stays { 0 } else { version.heap.into() };
+                    stays
+                });
+                self.count -= before - versions.len();
                 if versions.is_empty() {
+                    self.slots -= versions.capacity();
                     self.rows.swap_remove(&key);
                 }
             }
@@ -248,10 +288,16 @@ impl<K: Hash + Eq + Clone, V> Histories<K, V> {
         };
         self.due.entry(timestamp).or_default().push(key.clone());
         let versions = self.rows.entry(key).or_default();
-        let version = Version { timestamp, value, state: State::Committed };
+        let version = Version { timestamp, value, state: State::Committed, heap };
+        self.heap += u64::from(heap);
         match versions.binary_search_by_key(&timestamp, |version| version.timestamp) {
-            Ok(index) => versions[index] = version,
-            Err(index) => versions.insert(index, version),
+            Ok(index) => self.heap -= u64::from(std::mem::replace(&mut versions[index], version).heap),
+            Err(index) => {
+                let before = versions.capacity();
+                versions.insert(index, version);
+                self.count += 1;
+                self.slots += versions.capacity() - before;
+            }
         }
     }
 }

@@ -5,6 +5,8 @@ use std::rc::Rc;
 
 use indexmap::IndexMap;
 
+use super::StoreSize;
+use super::memory::{b_tree, index_map};
 use crate::record::Timestamp;
 
 /// Records by key and time, several of each allowed, with what was added since the last commit.
@@ -17,6 +19,9 @@ pub(crate) struct JoinRows<K, V> {
     /// What the next record gets in [`Arrival`].
     next: u64,
     added: Vec<Arrival>,
+    /// The sum of what the records have on the heap, and of the room in the lists.
+    heap: u64,
+    slots: usize,
 }
 
 /// A record's time, and how many came before it: tells all records apart.
@@ -26,6 +31,8 @@ struct Row<V> {
     timestamp: Timestamp,
     /// Tells records of one key and time apart, in the order in which they came.
     number: u32,
+    /// What its value has on the heap, once it is committed.
+    heap: u32,
     arrival: u64,
     value: V,
 }
@@ -38,7 +45,14 @@ impl<V> Row<V> {
 
 impl<K, V> Default for JoinRows<K, V> {
     fn default() -> Self {
-        JoinRows { by_key: IndexMap::default(), by_time: BTreeMap::new(), next: 0, added: Vec::new() }
+        JoinRows {
+            by_key: IndexMap::default(),
+            by_time: BTreeMap::new(),
+            next: 0,
+            added: Vec::new(),
+            heap: 0,
+            slots: 0,
+        }
     }
 }
 
@@ -55,7 +69,7 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
         let before = after.checked_sub(1).map(|before| &rows[before]).filter(|row| row.timestamp == timestamp);
         let number = before.map_or(0, |row| row.number.wrapping_add(1));
         self.added.push((timestamp, self.next));
-        (self.insert(index, value, timestamp, number), number)
+        (self.insert(index, value, timestamp, number, 0), number)
     }
 
     pub(crate) fn fetch<E>(
@@ -115,8 +129,26 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
         older.map(|((timestamp, _), (key, number))| (&**key, *timestamp, *number))
     }
 
-    pub(crate) fn commit(&mut self) {
-        self.added.clear();
+    /// `measure` says what a value has on the heap.
+    pub(crate) fn commit(&mut self, measure: impl Fn(&K, &V) -> usize) {
+        for arrival in self.added.drain(..) {
+            let Some((key, number)) = self.by_time.get(&arrival) else { continue };
+            let Some(rows) = self.by_key.get_mut(key) else { continue };
+            let at = rows.partition_point(|row| row.place() < (arrival.0, *number));
+            if let Some(row) = rows.get_mut(at) {
+                row.heap = u32::try_from(measure(key, &row.value)).unwrap_or(u32::MAX);
+                self.heap += u64::from(row.heap);
+            }
+        }
+    }
+
+    /// How many bytes all of it takes, when keys have so many on the heap; and how many records there are.
+    pub(crate) fn size(&self, key_heap: u64) -> StoreSize {
+        let keys = self.by_key.len() as u64 * (16 + size_of::<K>() as u64 + key_heap);
+        let lists = (self.slots * size_of::<Row<V>>() + self.added.capacity() * size_of::<Arrival>()) as u64;
+        let by_time = b_tree::<(Arrival, (Rc<K>, u32))>(self.by_time.len());
+        let bytes = index_map::<(Rc<K>, VecDeque<Row<V>>)>(self.by_key.capacity()) + keys + lists + by_time + self.heap;
+        StoreSize { rows: self.by_time.len() as u64, bytes }
     }
 
     /// Removes the records older than `time`; there must be none that were added since the last commit.
@@ -127,8 +159,9 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
             let (key, _) = entry.remove();
             // Of one key the oldest is first.
             if let Some(rows) = self.by_key.get_mut(&key) {
-                rows.pop_front();
+                self.heap -= rows.pop_front().map_or(0, |row| row.heap.into());
                 if rows.is_empty() {
+                    self.slots -= rows.capacity();
                     self.by_key.swap_remove(&key);
                 }
             }
@@ -144,13 +177,14 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
     }
 
     /// Sets or deletes one record: what the changelog says is committed.
-    pub(crate) fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp, number: u32) {
+    pub(crate) fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp, number: u32, heap: u32) {
         if let Some(row) = self.remove_row(&key, timestamp, number) {
             self.by_time.remove(&(timestamp, row.arrival));
         }
         if let Some(value) = value {
+            self.heap += heap as u64;
             let index = self.index_of(key);
-            self.insert(index, value, timestamp, number);
+            self.insert(index, value, timestamp, number, heap);
         }
     }
 
@@ -162,14 +196,16 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
         }
     }
 
-    fn insert(&mut self, index: usize, value: V, timestamp: Timestamp, number: u32) -> Rc<K> {
+    fn insert(&mut self, index: usize, value: V, timestamp: Timestamp, number: u32, heap: u32) -> Rc<K> {
         let arrival = self.next;
         self.next += 1;
         let key = self.by_key.keys()[index].clone();
         self.by_time.insert((timestamp, arrival), (key.clone(), number));
         let rows = &mut self.by_key[index];
         let at = rows.partition_point(|row| row.place() < (timestamp, number));
-        rows.insert(at, Row { timestamp, number, arrival, value });
+        let before = rows.capacity();
+        rows.insert(at, Row { timestamp, number, heap, arrival, value });
+        self.slots += rows.capacity() - before;
         key
     }
 
@@ -180,7 +216,9 @@ impl<K: Hash + Eq, V> JoinRows<K, V> {
             return None;
         }
         let row = rows.remove(at);
+        self.heap -= row.as_ref().map_or(0, |row| row.heap.into());
         if rows.is_empty() {
+            self.slots -= rows.capacity();
             self.by_key.swap_remove(key);
         }
         row
@@ -218,7 +256,7 @@ mod tests {
     fn a_rollback_takes_back_what_was_added() {
         let mut rows = JoinRows::default();
         rows.put("a", 1, 5);
-        rows.commit();
+        rows.commit(|_, _| 0);
         rows.put("a", 2, 5);
         rows.put("a", 3, 4);
         rows.put("b", 4, 90);
@@ -238,10 +276,10 @@ mod tests {
         rows.put("a", 1, 1);
         rows.put("a", 2, 2);
         rows.put("b", 3, 1);
-        rows.commit();
+        rows.commit(|_, _| 0);
         rows.put("a", 4, 1);
         assert_eq!(rows.in_changelog_before(2).collect::<Vec<_>>(), [(&"a", 1, 0), (&"b", 1, 0)]);
-        rows.commit();
+        rows.commit(|_, _| 0);
         rows.remove_before(2);
         assert_eq!(fetched(&rows, "a", 0, 9), [(2, 2)]);
         assert_eq!((rows.by_key.len(), rows.by_time.len()), (1, 1));
@@ -250,11 +288,11 @@ mod tests {
     #[test]
     fn a_restore_sets_replaces_and_deletes() {
         let mut rows = JoinRows::default();
-        rows.restore("a", Some(1), 5, 0);
-        rows.restore("a", Some(2), 5, 1);
-        rows.restore("a", Some(3), 5, 0);
-        rows.restore("b", Some(4), 6, 0);
-        rows.restore("b", None, 6, 0);
+        rows.restore("a", Some(1), 5, 0, 0);
+        rows.restore("a", Some(2), 5, 1, 0);
+        rows.restore("a", Some(3), 5, 0, 0);
+        rows.restore("b", Some(4), 6, 0, 0);
+        rows.restore("b", None, 6, 0, 0);
         assert_eq!(fetched(&rows, "a", 0, 9), [(5, 3), (5, 2)]);
         assert_eq!((rows.by_key.len(), rows.by_time.len(), rows.newest()), (1, 2, Some(5)));
         assert_eq!(rows.put("a", 5, 5).1, 2);

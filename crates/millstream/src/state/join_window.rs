@@ -3,7 +3,8 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use super::join_rows::JoinRows;
-use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, WriteRow};
+use super::memory::Measure;
+use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, append_key, encode_row};
@@ -19,11 +20,13 @@ pub(crate) struct JoinWindowStore<K, V> {
     retention_ms: i64,
     clock: Clock,
     rows: RefCell<JoinRows<K, V>>,
+    measure: Measure<K, V>,
 }
 
 impl<K: Hash + Eq + 'static, V: 'static> JoinWindowStore<K, V> {
     pub(crate) fn new(store: Store<K, V>, retention_ms: i64, clock: Clock) -> Self {
-        JoinWindowStore { store, retention_ms, clock, rows: RefCell::default() }
+        let measure = Measure::new(store.key.clone(), store.value.clone());
+        JoinWindowStore { store, retention_ms, clock, rows: RefCell::default(), measure }
     }
 
     /// Whether the key or the value is what its serde writes as null: such a record has nothing to be joined by.
@@ -85,6 +88,12 @@ impl<K: Hash + Eq + 'static, V: 'static> JoinWindowStore<K, V> {
         rows.newest().map_or(Timestamp::MIN, |newest| self.kept_after(newest, now))
     }
 
+    /// What a record's value has on the heap; its key, which others have too, counts once, on average.
+    fn heap(&self, key: &K, value: &V) -> usize {
+        self.measure.key(key);
+        self.measure.value(value)
+    }
+
     fn encode_key(&self, key: &K, timestamp: Timestamp, number: u32, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         out.clear();
         append_key(&*self.store.key, key, out)?;
@@ -119,7 +128,7 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for JoinWindowStore<K, V> {
     fn commit(&self, stream_time: Timestamp) {
         let mut rows = self.rows.borrow_mut();
         let expired_before = self.expired_of(&rows, stream_time);
-        rows.commit();
+        rows.commit(|key, value| self.heap(key, value));
         rows.remove_before(expired_before);
     }
 
@@ -147,6 +156,10 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for JoinWindowStore<K, V> {
         Ok(())
     }
 
+    fn size(&self) -> StoreSize {
+        self.rows.borrow().size(self.measure.average_key())
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let Some((key, place)) = record.key.unwrap_or_default().split_last_chunk::<12>() else {
             return Err(SerdeError::new("a join's window store has keys of at least 12 bytes: a time and a number"));
@@ -157,7 +170,8 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for JoinWindowStore<K, V> {
         let (timestamp, number) = (i64::from_be_bytes(timestamp), u32::from_be_bytes(number));
         let key = self.store.key.decode(key)?;
         let value = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
-        self.rows.borrow_mut().restore(key, value, timestamp, number);
+        let heap = value.as_ref().map_or(0, |value| self.heap(&key, value));
+        self.rows.borrow_mut().restore(key, value, timestamp, number, u32::try_from(heap).unwrap_or(u32::MAX));
         Ok(())
     }
 }

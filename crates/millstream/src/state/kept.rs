@@ -2,10 +2,11 @@ use std::cell::RefCell;
 use std::hash::Hash;
 
 use super::expiry::TimeToLive;
+use super::memory::Measure;
 use super::null::NullValues;
 use super::snapshot::Look;
 use super::write::RowWriter;
-use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, WriteRow};
+use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::SerdeError;
@@ -41,15 +42,18 @@ pub(crate) trait KeyedRows<K, V>: Default {
     where
         K: 'static;
 
-    fn commit(&mut self);
+    /// `measure` says what a key and a value have on the heap.
+    fn commit(&mut self, measure: impl Fn(&K, &V) -> usize);
 
     fn rollback(&mut self);
 
-    /// Sets or deletes without the undo log.
-    fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp);
-
     /// Makes room for so many more rows.
     fn reserve(&mut self, _rows: usize) {}
+    /// Sets or deletes without the undo log; `heap` is as [`KeyedRows::commit`] measures it.
+    fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp, heap: usize);
+
+    /// Rows and bytes.
+    fn size(&self) -> StoreSize;
 }
 
 /// A row; one that was deleted since the last commit stays, without a value.
@@ -58,9 +62,19 @@ pub(super) struct Row<V> {
     pub(super) timestamp: Timestamp,
     /// Whether it changed since the last commit.
     pub(super) dirty: bool,
+    /// What its key and value have on the heap, as of the last commit.
+    pub(super) heap: u32,
 }
 
 impl<V> Row<V> {
+    /// Notes what it has on the heap, in the sum of all.
+    #[inline]
+    pub(super) fn measured(&mut self, heap: usize, sum: &mut u64) {
+        let heap = u32::try_from(heap).unwrap_or(u32::MAX);
+        *sum = *sum - u64::from(self.heap) + u64::from(heap);
+        self.heap = heap;
+    }
+
     #[inline]
     pub(super) fn change<R>(&mut self, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R {
         if self.value.is_some() {
@@ -82,13 +96,22 @@ pub(crate) struct Kept<R, K, V> {
     pub(super) rows: RefCell<R>,
     time_to_live: Option<TimeToLive<K>>,
     null: NullValues<V>,
+    measure: Measure<K, V>,
 }
 
-impl<R: Default, K: Hash + Eq + Clone, V: 'static> Kept<R, K, V> {
+impl<R: Default, K: Hash + Eq + Clone + 'static, V: 'static> Kept<R, K, V> {
     pub(super) fn new(store: Store<K, V>, clock: &Clock) -> Self {
         let time_to_live = TimeToLive::of(&store, clock);
         let null = NullValues::of(&store);
-        Kept { store, rows: RefCell::default(), time_to_live, null }
+        let measure = Measure::new(store.key.clone(), store.value.clone());
+        Kept { store, rows: RefCell::default(), time_to_live, null, measure }
+    }
+}
+
+impl<R, K: 'static, V: 'static> Kept<R, K, V> {
+    /// What a row has on the heap.
+    pub(super) fn heap(&self, key: &K, value: &V) -> usize {
+        self.measure.row(key, value)
     }
 }
 
@@ -152,18 +175,18 @@ impl<R: KeyedRows<K, V>, K: Hash + Eq + Clone + 'static, V: 'static> StateStore 
     fn commit(&self, stream_time: Timestamp) {
         let mut rows = self.rows.borrow_mut();
         let Some(limit) = &self.time_to_live else {
-            return rows.commit();
+            return rows.commit(|key, value| self.measure.row(key, value));
         };
         for (key, value, timestamp) in rows.changed() {
             if value.is_some() {
                 limit.note(key, timestamp);
             }
         }
-        rows.commit();
+        rows.commit(|key, value| self.measure.row(key, value));
         for key in limit.take_due(stream_time) {
             match rows.get(&key).map(|(_, timestamp)| timestamp) {
                 Some(timestamp) if limit.is_alive_at(timestamp, stream_time) => limit.note(&key, timestamp),
-                Some(timestamp) => rows.restore(key, None, timestamp),
+                Some(timestamp) => rows.restore(key, None, timestamp, 0),
                 None => {}
             }
         }
@@ -186,13 +209,20 @@ impl<R: KeyedRows<K, V>, K: Hash + Eq + Clone + 'static, V: 'static> StateStore 
         RowWriter::new(&self.store, write).write_committed(&*self.rows.borrow(), cursor, rows_max)
     }
 
+    fn size(&self) -> StoreSize {
+        let mut size = self.rows.borrow().size();
+        size.bytes += self.time_to_live.as_ref().map_or(0, |limit| limit.bytes(self.measure.average_key()));
+        size
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let key = self.store.key.decode(record.key.unwrap_or_default())?;
         let value = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
         if let (Some(limit), Some(_)) = (&self.time_to_live, &value) {
             limit.note(&key, record.timestamp);
         }
-        self.rows.borrow_mut().restore(key, value, record.timestamp);
+        let heap = value.as_ref().map_or(0, |value| self.measure.row(&key, value));
+        self.rows.borrow_mut().restore(key, value, record.timestamp, heap);
         Ok(())
     }
 }

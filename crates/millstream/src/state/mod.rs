@@ -13,6 +13,7 @@ mod join_rows;
 mod join_window;
 mod kept;
 mod key_value;
+mod memory;
 mod null;
 mod ordered;
 mod ordered_rows;
@@ -38,6 +39,7 @@ mod window_tests;
 mod write;
 
 pub use key_value::KeyValueStore;
+pub use memory::StoreSize;
 pub use ordered::OrderedStore;
 pub use session::SessionStore;
 pub use store::Store;
@@ -106,6 +108,9 @@ pub(crate) trait StateStore {
         rows_max: usize,
         write: &mut WriteRow<'_>,
     ) -> Result<(), FlushError>;
+
+    /// How many rows it has and about how much memory they take, for what is committed and what is not.
+    fn size(&self) -> StoreSize;
 
     /// Takes one record of the changelog.
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError>;

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 use std::ops::{Bound, RangeBounds};
 
 use super::kept::{KeyedRows, Row};
+use super::memory::b_tree;
 use super::snapshot::Look;
-use super::{FlushError, SnapshotCursor};
+use super::{FlushError, SnapshotCursor, StoreSize};
 use crate::record::Timestamp;
 
 /// Rows in the order of their keys, with the undo log of what changed since the last commit.
@@ -12,6 +13,8 @@ use crate::record::Timestamp;
 pub(crate) struct OrderedRows<K, V> {
     rows: BTreeMap<K, Row<V>>,
     undo: Vec<Undo<K, V>>,
+    /// The sum of what the rows have on the heap.
+    heap: u64,
 }
 
 struct Undo<K, V> {
@@ -21,7 +24,7 @@ struct Undo<K, V> {
 
 impl<K, V> Default for OrderedRows<K, V> {
     fn default() -> Self {
-        OrderedRows { rows: BTreeMap::new(), undo: Vec::new() }
+        OrderedRows { rows: BTreeMap::new(), undo: Vec::new(), heap: 0 }
     }
 }
 
@@ -57,7 +60,7 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
             None => {
                 if value.is_some() {
                     self.undo.push(Undo { key: key.clone(), before: None });
-                    self.rows.insert(key, Row { value, timestamp, dirty: true });
+                    self.rows.insert(key, Row { value, timestamp, dirty: true, heap: 0 });
                 }
             }
         }
@@ -76,9 +79,12 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
     {
         let row = match self.rows.get_mut(key) {
             Some(row) => row,
-            None => {
-                self.rows.entry(key.clone()).or_insert(Row { value: None, timestamp: Timestamp::MIN, dirty: false })
-            }
+            None => self.rows.entry(key.clone()).or_insert(Row {
+                value: None,
+                timestamp: Timestamp::MIN,
+                dirty: false,
+                heap: 0,
+            }),
         };
         if !row.dirty {
             row.dirty = true;
@@ -140,12 +146,16 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
         Ok(())
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self, measure: impl Fn(&K, &V) -> usize) {
         for Undo { key, .. } in self.undo.drain(..) {
             if let Some(row) = self.rows.get_mut(&key) {
                 row.dirty = false;
-                if row.value.is_none() {
-                    self.rows.remove(&key);
+                match &row.value {
+                    Some(value) => row.measured(measure(&key, value), &mut self.heap),
+                    None => {
+                        self.heap -= u64::from(row.heap);
+                        self.rows.remove(&key);
+                    }
                 }
             }
         }
@@ -153,27 +163,33 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
 
     fn rollback(&mut self) {
         for Undo { key, before } in self.undo.drain(..) {
-            match before {
-                Some((value, timestamp)) => {
-                    self.rows.insert(key, Row { value: Some(value), timestamp, dirty: false });
+            match (before, self.rows.get_mut(&key)) {
+                (Some((value, timestamp)), Some(row)) => {
+                    (row.value, row.timestamp, row.dirty) = (Some(value), timestamp, false);
                 }
-                None => {
-                    self.rows.remove(&key);
-                }
+                _ => drop(self.rows.remove(&key)),
             }
         }
     }
 
     /// Sets or deletes without the undo log: what the changelog says is committed.
-    fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
-        match value {
+    fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp, heap: usize) {
+        let before = match value {
             Some(_) => {
-                self.rows.insert(key, Row { value, timestamp, dirty: false });
+                let mut row = Row { value, timestamp, dirty: false, heap: 0 };
+                row.measured(heap, &mut self.heap);
+                self.rows.insert(key, row)
             }
-            None => {
-                self.rows.remove(&key);
-            }
-        }
+            None => self.rows.remove(&key),
+        };
+        self.heap -= before.map_or(0, |row| row.heap.into());
+    }
+
+    fn size(&self) -> StoreSize {
+        let rows = self.rows.len() as u64;
+        let undo = (self.undo.capacity() * size_of::<Undo<K, V>>()) as u64;
+        let before = self.undo.len() as u64 * self.heap.checked_div(rows).unwrap_or(0);
+        StoreSize { rows, bytes: b_tree::<(K, Row<V>)>(self.rows.len()) + self.heap + undo + before }
     }
 }
 

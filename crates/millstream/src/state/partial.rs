@@ -3,7 +3,8 @@ use std::hash::Hash;
 
 use indexmap::IndexMap;
 
-use super::{FlushError, SnapshotCursor, StateStore, StoreOptions, WriteRow};
+use super::memory::index_map;
+use super::{FlushError, SnapshotCursor, StateStore, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::SerdeError;
@@ -65,6 +66,12 @@ impl<K, A> StateStore for PartialRows<K, A> {
     ) -> Result<(), FlushError> {
         cursor.go_on(None::<()>);
         Ok(())
+    }
+
+    fn size(&self) -> StoreSize {
+        let rows = self.rows.borrow();
+        let bytes = index_map::<(K, (Option<A>, Timestamp))>(rows.capacity());
+        StoreSize { rows: rows.len() as u64, bytes }
     }
 
     fn restore(&self, _record: &Message<'_>) -> Result<(), SerdeError> {

@@ -5,8 +5,9 @@ use indexmap::IndexMap;
 use indexmap::map::Entry;
 
 use super::kept::{KeyedRows, Row};
+use super::memory::index_map;
 use super::snapshot::Look;
-use super::{FlushError, SnapshotCursor};
+use super::{FlushError, SnapshotCursor, StoreSize};
 use crate::record::Timestamp;
 
 /// A row that changed since the last commit: what it was then, and what it is now.
@@ -24,6 +25,8 @@ pub(crate) struct ChangedRow<K, V> {
 pub(crate) struct Rows<K, V> {
     rows: IndexMap<K, Row<V>, foldhash::fast::FixedState>,
     undo: Vec<Undo<V>>,
+    /// The sum of what the rows have on the heap.
+    heap: u64,
 }
 
 struct Undo<V> {
@@ -33,7 +36,7 @@ struct Undo<V> {
 
 impl<K, V> Default for Rows<K, V> {
     fn default() -> Self {
-        Rows { rows: IndexMap::default(), undo: Vec::new() }
+        Rows { rows: IndexMap::default(), undo: Vec::new(), heap: 0 }
     }
 }
 
@@ -60,17 +63,27 @@ impl<K: Hash + Eq, V> Rows<K, V> {
     fn remove(&mut self, mut rows: Vec<usize>) {
         rows.sort_unstable_by(|a, b| b.cmp(a));
         for row in rows {
-            self.rows.swap_remove_index(row);
+            if let Some((_, row)) = self.rows.swap_remove_index(row) {
+                self.heap -= u64::from(row.heap);
+            }
         }
     }
 
     /// Changes a value without the undo log, as [`Rows::restore`].
-    pub(crate) fn restore_part(&mut self, key: K, change: impl FnOnce(&mut Option<V>)) {
+    pub(crate) fn restore_part(
+        &mut self,
+        key: K,
+        measure: impl FnOnce(&K, &V) -> usize,
+        change: impl FnOnce(&mut Option<V>),
+    ) {
         let entry = self.rows.entry(key);
         let index = entry.index();
-        entry.or_insert(Row { value: None, timestamp: Timestamp::MIN, dirty: false });
-        change(&mut self.rows[index].value);
-        if self.rows[index].value.is_none() {
+        entry.or_insert(Row { value: None, timestamp: Timestamp::MIN, dirty: false, heap: 0 });
+        let Some((key, row)) = self.rows.get_index_mut(index) else { return };
+        change(&mut row.value);
+        let heap = row.value.as_ref().map(|value| measure(key, value));
+        row.measured(heap.unwrap_or(0), &mut self.heap);
+        if heap.is_none() {
             self.rows.swap_remove_index(index);
         }
     }
@@ -101,7 +114,7 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
             Entry::Vacant(entry) => {
                 if value.is_some() {
                     self.undo.push(Undo { row: entry.index(), before: None });
-                    entry.insert(Row { value, timestamp, dirty: true });
+                    entry.insert(Row { value, timestamp, dirty: true, heap: 0 });
                 }
             }
         }
@@ -120,7 +133,7 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
         V: Clone,
     {
         let index = self.rows.get_index_of(key).unwrap_or_else(|| {
-            self.rows.insert_full(key.clone(), Row { value: None, timestamp: Timestamp::MIN, dirty: false }).0
+            self.rows.insert_full(key.clone(), Row { value: None, timestamp: Timestamp::MIN, dirty: false, heap: 0 }).0
         });
         let row = &mut self.rows[index];
         if !row.dirty {
@@ -176,13 +189,14 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
         Ok(())
     }
 
-    fn commit(&mut self) {
+    fn commit(&mut self, measure: impl Fn(&K, &V) -> usize) {
         let mut deleted = Vec::new();
         for Undo { row: index, .. } in self.undo.drain(..) {
-            if let Some((_, row)) = self.rows.get_index_mut(index) {
+            if let Some((key, row)) = self.rows.get_index_mut(index) {
                 row.dirty = false;
-                if row.value.is_none() {
-                    deleted.push(index);
+                match &row.value {
+                    Some(value) => row.measured(measure(key, value), &mut self.heap),
+                    None => deleted.push(index),
                 }
             }
         }
@@ -212,15 +226,24 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
     }
 
     /// Sets or deletes without the undo log: what the changelog says is committed.
-    fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
-        match value {
+    fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp, heap: usize) {
+        let before = match value {
             Some(_) => {
-                self.rows.insert(key, Row { value, timestamp, dirty: false });
+                let mut row = Row { value, timestamp, dirty: false, heap: 0 };
+                row.measured(heap, &mut self.heap);
+                self.rows.insert(key, row)
             }
-            None => {
-                self.rows.swap_remove(&key);
-            }
-        }
+            None => self.rows.swap_remove(&key),
+        };
+        self.heap -= before.map_or(0, |row| row.heap.into());
+    }
+
+    fn size(&self) -> StoreSize {
+        let rows = self.rows.len() as u64;
+        let undo = (self.undo.capacity() * size_of::<Undo<V>>()) as u64;
+        let before = self.undo.len() as u64 * self.heap.checked_div(rows).unwrap_or(0);
+        let bytes = index_map::<(K, Row<V>)>(self.rows.capacity()) + self.heap + undo + before;
+        StoreSize { rows, bytes }
     }
 }
 
@@ -241,7 +264,7 @@ mod tests {
         for (key, value) in [("a", 1), ("b", 2), ("c", 3)] {
             store.put(key, Some(value), 0);
         }
-        store.commit();
+        store.commit(|_, _| 0);
         store.put("a", Some(10), 1);
         store.put("a", Some(11), 2);
         store.put("b", None, 3);
@@ -261,7 +284,7 @@ mod tests {
     fn a_commit_writes_each_changed_key_once() {
         let mut store = Rows::default();
         store.put("a", Some(1), 0);
-        store.commit();
+        store.commit(|_, _| 0);
         store.put("a", None, 1);
         store.put("b", Some(1), 1);
         store.put("b", Some(2), 2);
@@ -270,7 +293,7 @@ mod tests {
         let changed: Vec<_> = store.changed().map(|(k, v, t)| (*k, v.copied(), t)).collect();
         assert_eq!(changed, [("a", None, 1), ("b", Some(2), 2)]);
         assert_eq!(store.in_changelog().collect::<Vec<_>>(), [(&"a", 1)]);
-        store.commit();
+        store.commit(|_, _| 0);
         assert_eq!(rows(&store), [("b", 2)]);
         assert_eq!(store.len(), 1);
     }
@@ -281,11 +304,11 @@ mod tests {
         for key in 0..100 {
             store.put(key, Some(key), 0);
         }
-        store.commit();
+        store.commit(|_, _| 0);
         for key in (0..100).filter(|key| key % 3 == 0) {
             store.put(key, None, 1);
         }
-        store.commit();
+        store.commit(|_, _| 0);
         let mut left: Vec<i32> = store.iter().map(|(k, _, _)| *k).collect();
         left.sort_unstable();
         assert_eq!(left, (0..100).filter(|key| key % 3 != 0).collect::<Vec<_>>());

@@ -4,9 +4,10 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use super::kept::KeyedRows;
+use super::memory::{Measure, lists_by_time};
 use super::rows::Rows;
 use super::write::RowWriter;
-use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, WriteRow};
+use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, append_key, encode};
@@ -22,6 +23,7 @@ struct SeenIds<I> {
     store: Store<I, Timestamp>,
     within_ms: i64,
     ids: RefCell<Rows<I, Timestamp>>,
+    measure: Measure<I, Timestamp>,
     /// The ids by the times at which they were seen. One whose row has another time, or none, is out of date.
     by_time: RefCell<BTreeMap<Timestamp, Vec<I>>>,
 }
@@ -29,7 +31,8 @@ struct SeenIds<I> {
 impl<I: Hash + Eq + Clone + 'static> SeenStore<I> {
     pub(crate) fn new(id: StoreId, store: Store<I, Timestamp>, within_ms: i64) -> Self {
         let (ids, by_time) = (RefCell::default(), RefCell::default());
-        SeenStore { id, inner: Rc::new(SeenIds { store, within_ms, ids, by_time }) }
+        let measure = Measure::new(store.key.clone(), store.value.clone());
+        SeenStore { id, inner: Rc::new(SeenIds { store, within_ms, ids, measure, by_time }) }
     }
 
     pub(crate) fn erased(&self) -> Rc<dyn StateStore> {
@@ -108,12 +111,12 @@ impl<I: Hash + Eq + Clone + 'static> StateStore for SeenIds<I> {
 
     fn commit(&self, stream_time: Timestamp) {
         let (mut ids, mut by_time) = (self.ids.borrow_mut(), self.by_time.borrow_mut());
-        ids.commit();
+        ids.commit(|id, seen| self.measure.row(id, seen));
         while let Some(first) = by_time.first_entry().filter(|first| self.is_over(*first.key(), stream_time)) {
             let (time, seen) = first.remove_entry();
             for id in seen {
                 if ids.get(&id).is_some_and(|(seen, _)| *seen == time) {
-                    ids.restore(id, None, time);
+                    ids.restore(id, None, time, 0);
                 }
             }
         }
@@ -132,6 +135,13 @@ impl<I: Hash + Eq + Clone + 'static> StateStore for SeenIds<I> {
         RowWriter::new(&self.store, write).write_committed(&*self.ids.borrow(), cursor, rows_max)
     }
 
+    fn size(&self) -> StoreSize {
+        let mut size = self.ids.borrow().size();
+        let ids = size.rows as usize;
+        size.bytes += lists_by_time::<I>(self.by_time.borrow().len(), ids) + size.rows * self.measure.average_key();
+        size
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let id = self.store.key.decode(record.key.unwrap_or_default())?;
         let seen = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
@@ -141,7 +151,8 @@ impl<I: Hash + Eq + Clone + 'static> StateStore for SeenIds<I> {
         {
             self.by_time.borrow_mut().entry(seen).or_default().push(id.clone());
         }
-        ids.restore(id, seen, record.timestamp);
+        let heap = seen.as_ref().map_or(0, |seen| self.measure.row(&id, seen));
+        ids.restore(id, seen, record.timestamp, heap);
         Ok(())
     }
 }

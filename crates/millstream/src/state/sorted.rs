@@ -4,10 +4,11 @@ use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, WriteRow};
+use super::memory::{Measure, b_tree};
+use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{Serde, SerdeError, encode_row};
+use crate::serde::{Bytes, Serde, SerdeError, encode_row};
 
 /// A typed map in the order of its keys, with a changelog, for operators that read ranges of it.
 pub(crate) struct SortedStore<K, V> {
@@ -20,6 +21,7 @@ struct SortedRows<K, V> {
     rows: RefCell<BTreeMap<K, (V, Timestamp)>>,
     /// For each key that changed since the last commit, the row before and the time of its last change.
     undo: RefCell<BTreeMap<K, Undo<V>>>,
+    measure: Measure<Vec<u8>, V>,
 }
 
 /// How rows are written.
@@ -51,7 +53,8 @@ struct Undo<V> {
 impl<K: Ord + Clone + 'static, V: Clone + 'static> SortedStore<K, V> {
     pub(crate) fn new(id: StoreId, codec: RowCodec<K, V>) -> Self {
         let (rows, undo) = (RefCell::default(), RefCell::default());
-        SortedStore { id, inner: Rc::new(SortedRows { codec, rows, undo }) }
+        let measure = Measure::new(Arc::new(Bytes), codec.value.clone());
+        SortedStore { id, inner: Rc::new(SortedRows { codec, rows, undo, measure }) }
     }
 
     pub(crate) fn erased(&self) -> Rc<dyn StateStore> {
@@ -97,6 +100,20 @@ impl<K, V> Connect for SortedStore<K, V> {
     }
 }
 
+impl<K, V: 'static> SortedRows<K, V> {
+    /// Notes what a row has on the heap, where it has something: of its key about what it is encoded.
+    fn measure(&self, key: &K, value: &V) {
+        if std::mem::needs_drop::<K>() {
+            let mut bytes = Vec::new();
+            if (self.codec.encode_key)(key, &mut bytes).is_ok() {
+                bytes.shrink_to_fit();
+                self.measure.key(&bytes);
+            }
+        }
+        self.measure.value(value);
+    }
+}
+
 impl<K: Ord + Clone + 'static, V: 'static> StateStore for SortedRows<K, V> {
     fn options(&self) -> Option<&StoreOptions> {
         None
@@ -123,7 +140,12 @@ impl<K: Ord + Clone + 'static, V: 'static> StateStore for SortedRows<K, V> {
     }
 
     fn commit(&self, _stream_time: Timestamp) {
-        self.undo.borrow_mut().clear();
+        let rows = self.rows.borrow();
+        for key in std::mem::take(&mut *self.undo.borrow_mut()).into_keys() {
+            if let Some((value, _)) = rows.get(&key) {
+                self.measure(&key, value);
+            }
+        }
     }
 
     fn rollback(&self) {
@@ -171,11 +193,22 @@ impl<K: Ord + Clone + 'static, V: 'static> StateStore for SortedRows<K, V> {
         Ok(())
     }
 
+    fn size(&self) -> StoreSize {
+        let (rows, undo) = (self.rows.borrow().len(), self.undo.borrow().len());
+        let heap = (rows + undo) as u64 * (self.measure.average_key() + self.measure.average_value());
+        let bytes = b_tree::<(K, (V, Timestamp))>(rows) + b_tree::<(K, Undo<V>)>(undo) + heap;
+        StoreSize { rows: rows as u64, bytes }
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let key = (self.codec.decode_key)(record.key.unwrap_or_default())?;
         let mut rows = self.rows.borrow_mut();
         match record.value {
-            Some(bytes) => rows.insert(key, (self.codec.value.decode(bytes)?, record.timestamp)),
+            Some(bytes) => {
+                let value = self.codec.value.decode(bytes)?;
+                self.measure(&key, &value);
+                rows.insert(key, (value, record.timestamp))
+            }
             None => rows.remove(&key),
         };
         Ok(())

@@ -1,7 +1,7 @@
 use std::hash::Hash;
 use std::rc::Rc;
 
-use super::{FlushError, KeyValueStore, SnapshotCursor, StateStore, StoreOptions, WriteRow};
+use super::{FlushError, KeyValueStore, SnapshotCursor, StateStore, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::SerdeError;
@@ -55,6 +55,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SourceRo
     ) -> Result<(), FlushError> {
         cursor.go_on(None::<()>);
         Ok(())
+    }
+
+    fn size(&self) -> StoreSize {
+        self.rows.size()
     }
 
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {

@@ -8,9 +8,10 @@ use std::hash::Hash;
 use indexmap::IndexSet;
 
 use super::kept::KeyedRows;
+use super::memory::{Measure, b_tree, index_map};
 use super::rows::{ChangedRow, Rows};
 use super::window::split_key;
-use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, WriteRow};
+use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, append_key, encode_row, split_session};
@@ -117,27 +118,47 @@ fn differences<'a, V>(
 }
 
 /// Keys by the time at which they are to be looked at; may say so too early, but not too late.
-struct Schedule<K>(RefCell<BTreeMap<Timestamp, IndexSet<K, foldhash::fast::FixedState>>>);
+struct Schedule<K> {
+    keys: RefCell<BTreeMap<Timestamp, IndexSet<K, foldhash::fast::FixedState>>>,
+    count: Cell<usize>,
+}
+
+impl<K> Default for Schedule<K> {
+    fn default() -> Self {
+        Schedule { keys: RefCell::default(), count: Cell::new(0) }
+    }
+}
 
 impl<K: Hash + Eq> Schedule<K> {
     fn next(&self) -> Option<Timestamp> {
-        self.0.borrow().keys().next().copied()
+        self.keys.borrow().keys().next().copied()
     }
 
     fn insert(&self, time: Timestamp, key: K) {
         if time != Timestamp::MAX {
-            self.0.borrow_mut().entry(time).or_default().insert(key);
+            let added = self.keys.borrow_mut().entry(time).or_default().insert(key);
+            self.count.set(self.count.get() + usize::from(added));
         }
     }
 
     /// Takes out the keys that are due up to `limit`, each once.
     fn take(&self, limit: Timestamp) -> IndexSet<K, foldhash::fast::FixedState> {
         let mut due = IndexSet::default();
-        let mut schedule = self.0.borrow_mut();
+        let mut schedule = self.keys.borrow_mut();
         while let Some(entry) = schedule.first_entry().filter(|entry| *entry.key() <= limit) {
-            due.extend(entry.remove());
+            let keys = entry.remove();
+            self.count.set(self.count.get() - keys.len());
+            due.extend(keys);
         }
         due
+    }
+
+    /// What it takes, when keys have so many bytes on the heap.
+    fn bytes(&self, key_heap: u64) -> u64 {
+        let (times, count) = (self.keys.borrow().len(), self.count.get());
+        // A set of one has room for three.
+        let sets = times as u64 * index_map::<K>((count * 4 / 3).checked_div(times).unwrap_or(0).max(3));
+        b_tree::<(Timestamp, IndexSet<K, foldhash::fast::FixedState>)>(times) + sets + count as u64 * key_heap
     }
 }
 
@@ -168,6 +189,7 @@ pub(crate) struct SpanRows<K, V> {
     closes_ms: Cell<Option<i64>>,
     clock: Clock,
     rows: RefCell<Rows<K, Spans<V>>>,
+    measure: Measure<K, V>,
     /// By the end of each key's first window.
     expiry: Schedule<K>,
     /// By the end of each key's first window that was not handed out; of use where windows are.
@@ -183,8 +205,10 @@ pub(crate) struct SpanRows<K, V> {
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
     pub(crate) fn new(store: Store<K, V>, keys: SpanKeys, retention_ms: i64, behind_ms: i64, clock: Clock) -> Self {
+        let measure = Measure::new(store.key.clone(), store.value.clone());
         SpanRows {
             store,
+            measure,
             keys,
             retention_ms,
             behind_ms,
@@ -193,8 +217,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
             closes_ms: Cell::new(None),
             clock,
             rows: RefCell::default(),
-            expiry: Schedule(RefCell::default()),
-            closing: Schedule(RefCell::default()),
+            expiry: Schedule::default(),
+            closing: Schedule::default(),
             handed_out: Cell::new(Timestamp::MIN),
             handed_out_committed: Cell::new(Timestamp::MIN),
             keys_handed_out: RefCell::default(),
@@ -338,6 +362,14 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
         Ok(())
     }
 
+    /// What a key's row has on the heap.
+    fn heap(&self, key: &K, spans: &Spans<V>) -> usize {
+        let values = spans.list.iter().filter_map(|span| span.value.as_ref());
+        let values: usize =
+            if std::mem::needs_drop::<V>() { values.map(|value| self.measure.value(value)).sum() } else { 0 };
+        self.measure.key(key) + spans.list.capacity() * size_of::<Span<V>>() + values
+    }
+
     fn restore_handed_out(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let bytes = record.value.unwrap_or_default();
         let bytes = bytes.try_into().map_err(|_| SerdeError::new("what was closed is a time of eight bytes"))?;
@@ -379,7 +411,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
     }
 
     fn commit(&self, _stream_time: Timestamp) {
-        self.rows.borrow_mut().commit();
+        self.rows.borrow_mut().commit(|key, spans| self.heap(key, spans));
         self.commit.set(self.commit.get() + 1);
         self.handed_out_committed.set(self.handed_out.get());
         self.latest_committed.set(self.latest.get());
@@ -425,6 +457,13 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
         })
     }
 
+    fn size(&self) -> StoreSize {
+        let mut size = self.rows.borrow().size();
+        let key_heap = self.measure.average_key();
+        size.bytes += self.expiry.bytes(key_heap) + self.closing.bytes(key_heap);
+        size
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let bytes = record.key.unwrap_or_default();
         if bytes == HANDED_OUT {
@@ -443,7 +482,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
         self.latest_committed.set(self.latest.get());
         let is_deleted = value.is_none();
         let mut first = Timestamp::MAX;
-        self.rows.borrow_mut().restore_part(key.clone(), |row| {
+        let measure = |key: &K, spans: &Spans<V>| self.heap(key, spans);
+        self.rows.borrow_mut().restore_part(key.clone(), measure, |row| {
             let spans = row.get_or_insert_with(|| Spans { list: Vec::new(), commit: 0 });
             spans.commit = u64::MAX;
             let before = spans.end_from(Timestamp::MIN);

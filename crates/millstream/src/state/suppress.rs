@@ -4,8 +4,9 @@ use std::hash::Hash;
 use std::rc::Rc;
 
 use super::kept::KeyedRows;
+use super::memory::{Measure, b_tree};
 use super::rows::Rows;
-use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, WriteRow};
+use super::{FlushError, SnapshotCursor, StateStore, Store, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::{Headers, Timestamp};
 use crate::serde::{SerdeError, append_key, encode};
@@ -38,12 +39,14 @@ pub(crate) struct SuppressBuffer<K, V> {
     order: RefCell<Order<K>>,
     bytes: Cell<u64>,
     scratch: RefCell<Vec<u8>>,
+    measure: Measure<K, V>,
 }
 
 impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SuppressBuffer<K, V> {
     pub(crate) fn new(store: Store<K, V>) -> Self {
         let (rows, order) = (RefCell::default(), RefCell::default());
-        SuppressBuffer { store, rows, order, bytes: Cell::new(0), scratch: RefCell::default() }
+        let measure = Measure::new(store.key.clone(), store.value.clone());
+        SuppressBuffer { store, rows, order, bytes: Cell::new(0), scratch: RefCell::default(), measure }
     }
 
     /// How many keys are held back.
@@ -101,6 +104,14 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SuppressBuffer<K, V> {
         self.bytes.set(self.bytes.get() - row.bytes);
         rows.put(key.clone(), None, row.timestamp);
         Some((key, row))
+    }
+
+    /// What a row has on the heap: its key here and in the order, its values, and its headers.
+    fn heap(&self, key: &K, row: &Buffered<V>) -> usize {
+        let value = |value: &Option<V>| value.as_ref().map_or(0, |value| self.measure.value(value));
+        let keys = 2 * self.measure.key(key) + row.key.len() + 16;
+        let headers = row.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len) + 80);
+        keys + value(&row.prior) + value(&row.new) + headers.sum::<usize>()
     }
 
     fn value_bytes(&self, value: Option<&V>, scratch: &mut Vec<u8>) -> Result<u64, SerdeError> {
@@ -202,7 +213,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for Suppress
     }
 
     fn commit(&self, _stream_time: Timestamp) {
-        self.rows.borrow_mut().commit();
+        self.rows.borrow_mut().commit(|key, row| self.heap(key, row));
     }
 
     fn rollback(&self) {
@@ -234,6 +245,12 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for Suppress
         })
     }
 
+    fn size(&self) -> StoreSize {
+        let mut size = self.rows.borrow().size();
+        size.bytes += b_tree::<((Timestamp, Rc<[u8]>), K)>(self.order.borrow().len());
+        size
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let bytes = record.key.unwrap_or_default();
         let key = self.store.key.decode(bytes)?;
@@ -245,7 +262,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for Suppress
         if let Some(row) = &row {
             self.note(&key, row, true);
         }
-        rows.restore(key, row, record.timestamp);
+        let heap = row.as_ref().map_or(0, |row| self.heap(&key, row));
+        rows.restore(key, row, record.timestamp, heap);
         Ok(())
     }
 }

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::kept::KeyedRows;
+use super::memory::{Measure, b_tree};
 use super::rows::Rows;
 use super::write::RowWriter;
-use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, WriteRow};
+use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{Serde, SerdeError};
@@ -40,6 +41,7 @@ pub(crate) struct TimerRows<K> {
     kind: PunctuationType,
     clock: Clock,
     has_owner: Cell<bool>,
+    measure: Measure<K, Vec<Set>>,
     timers: RefCell<Timers<K>>,
 }
 
@@ -63,7 +65,8 @@ impl<K: Hash + Eq + Clone + 'static> TimerStore<K> {
         let timers = RefCell::new(Timers { rows: Rows::default(), due: BTreeMap::new(), next: 0 });
         let store = Store::new(name, key, SetList);
         let (clock, has_owner) = (clock.clone(), Cell::new(false));
-        TimerStore { id, inner: Rc::new(TimerRows { store, kind, clock, has_owner, timers }) }
+        let measure = Measure::new(store.key.clone(), store.value.clone());
+        TimerStore { id, inner: Rc::new(TimerRows { store, kind, clock, has_owner, measure, timers }) }
     }
 
     pub(crate) fn erased(&self) -> Rc<dyn StateStore> {
@@ -189,7 +192,7 @@ impl<K: Hash + Eq + Clone + 'static> StateStore for TimerRows<K> {
     }
 
     fn commit(&self, _stream_time: Timestamp) {
-        self.timers.borrow_mut().rows.commit();
+        self.timers.borrow_mut().rows.commit(|key, set| self.measure.row(key, set));
     }
 
     fn rollback(&self) {
@@ -215,6 +218,13 @@ impl<K: Hash + Eq + Clone + 'static> StateStore for TimerRows<K> {
         RowWriter::new(&self.store, write).write_committed(&timers.rows, cursor, rows_max)
     }
 
+    fn size(&self) -> StoreSize {
+        let timers = self.timers.borrow();
+        let (mut size, due) = (timers.rows.size(), timers.due.len());
+        size.bytes += b_tree::<(Set, K)>(due) + due as u64 * self.measure.average_key();
+        size
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let key = self.store.key.decode(record.key.unwrap_or_default())?;
         let set = record.value.map(|bytes| SetList.decode(bytes)).transpose()?;
@@ -226,7 +236,8 @@ impl<K: Hash + Eq + Clone + 'static> StateStore for TimerRows<K> {
             due.insert(*set, key.clone());
             *next = (*next).max(set.number + 1);
         }
-        rows.restore(key, set, record.timestamp);
+        let heap = set.as_ref().map_or(0, |set| self.measure.row(&key, set));
+        rows.restore(key, set, record.timestamp, heap);
         Ok(())
     }
 }
@@ -253,5 +264,9 @@ impl Serde<Vec<Set>> for SetList {
             Set { at: (number >> 64) as i64, number: number as u64 }
         };
         Ok(timers.iter().map(decode).collect())
+    }
+
+    fn heap_bytes(&self, set: &Vec<Set>) -> Option<usize> {
+        Some(set.capacity() * size_of::<Set>())
     }
 }

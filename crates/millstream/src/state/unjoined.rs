@@ -5,11 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::kept::KeyedRows;
+use super::memory::{Measure, b_tree};
 use super::rows::Rows;
-use super::{FlushError, SnapshotCursor, StateStore, StoreOptions, WriteRow};
+use super::{FlushError, SnapshotCursor, StateStore, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
-use crate::serde::{Serde, SerdeError, append_key};
+use crate::serde::{Serde, SerdeError, Unit, append_key};
 
 /// A stream of a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +47,7 @@ pub(crate) struct UnjoinedStore<K> {
     bounds: Box<dyn Bounds>,
     rows: RefCell<Rows<Unjoined<K>, State>>,
     queues: RefCell<Queues<K>>,
+    measure: Measure<K, ()>,
 }
 
 /// What a join says of its records' times.
@@ -119,7 +121,8 @@ impl<K: Hash + Eq + 'static> UnjoinedStore<K> {
     pub(crate) fn new(key: Arc<dyn Serde<K>>, bounds: impl Bounds + 'static) -> UnjoinedStore<K> {
         let queues = Queues { waiting: Queue::new(), told: Default::default(), taken: Vec::new(), next: 0 };
         let (bounds, queues) = (Box::new(bounds), RefCell::new(queues));
-        UnjoinedStore { key, bounds, rows: RefCell::default(), queues }
+        let measure = Measure::new(key.clone(), Arc::new(Unit));
+        UnjoinedStore { key, bounds, rows: RefCell::default(), queues, measure }
     }
 
     /// When the window of such a record is over.
@@ -194,6 +197,11 @@ impl<K: Hash + Eq + 'static> UnjoinedStore<K> {
         self.queues.borrow_mut().add(told, at, unjoined.clone());
     }
 
+    /// What a key has on the heap: it is counted, and often shared with the stream's records.
+    fn heap(&self, key: &Rc<K>) -> usize {
+        if Rc::strong_count(key) > 4 { 0 } else { 16 + size_of::<K>() + self.measure.key(key) }
+    }
+
     fn encode_key(&self, unjoined: &Unjoined<K>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         out.clear();
         out.extend_from_slice(&unjoined.timestamp.to_be_bytes());
@@ -231,7 +239,7 @@ impl<K: Hash + Eq + 'static> StateStore for UnjoinedStore<K> {
     }
 
     fn commit(&self, _stream_time: Timestamp) {
-        self.rows.borrow_mut().commit();
+        self.rows.borrow_mut().commit(|unjoined, _| self.heap(&unjoined.key));
         self.queues.borrow_mut().taken.clear();
     }
 
@@ -257,6 +265,13 @@ impl<K: Hash + Eq + 'static> StateStore for UnjoinedStore<K> {
         })
     }
 
+    fn size(&self) -> StoreSize {
+        let (mut size, queues) = (self.rows.borrow().size(), self.queues.borrow());
+        let queued = [queues.waiting.len(), queues.told[0].len(), queues.told[1].len()];
+        size.bytes += queued.map(b_tree::<((Timestamp, u64), Unjoined<K>)>).into_iter().sum::<u64>();
+        size
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let refused = || SerdeError::new("an unjoined record's key is a time, a side and a key; its value five bytes");
         let (timestamp, rest) = record.key.unwrap_or_default().split_first_chunk::<8>().ok_or_else(refused)?;
@@ -269,8 +284,8 @@ impl<K: Hash + Eq + 'static> StateStore for UnjoinedStore<K> {
         if let Some(state) = state {
             self.enqueue(&unjoined, state);
         }
-        let timestamp = unjoined.timestamp;
-        self.rows.borrow_mut().restore(unjoined, state, timestamp);
+        let (timestamp, heap) = (unjoined.timestamp, self.heap(&unjoined.key));
+        self.rows.borrow_mut().restore(unjoined, state, timestamp, heap);
         Ok(())
     }
 }

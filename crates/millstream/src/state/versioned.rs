@@ -4,7 +4,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::histories::Histories;
-use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, WriteRow};
+use super::memory::Measure;
+use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, append_key, encode};
@@ -25,6 +26,7 @@ pub struct VersionedStore<K, V> {
 pub(crate) struct VersionedRows<K, V> {
     store: Store<K, V>,
     histories: RefCell<Histories<K, V>>,
+    measure: Measure<K, V>,
 }
 
 /// A value with the time for which it was valid.
@@ -56,7 +58,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> VersionedStore<K, V> {
     pub(crate) fn new(id: StoreId, store: Store<K, V>, history_retention: Duration) -> Self {
         let retention_ms = i64::try_from(history_retention.as_millis()).unwrap_or(i64::MAX);
         let histories = RefCell::new(Histories::new(retention_ms));
-        VersionedStore { id, inner: Rc::new(VersionedRows { store, histories }) }
+        let measure = Measure::new(store.key.clone(), store.value.clone());
+        VersionedStore { id, inner: Rc::new(VersionedRows { store, histories, measure }) }
     }
 
     pub(crate) fn erased(&self) -> Rc<dyn StateStore> {
@@ -123,6 +126,12 @@ impl<K: 'static, V: 'static> VersionedRows<K, V> {
         Ok(())
     }
 
+    /// What a version's value has on the heap; its key, which others have too, counts once, on average.
+    fn heap(&self, key: &K, value: Option<&V>) -> usize {
+        self.measure.key(key);
+        value.map_or(0, |value| self.measure.value(value))
+    }
+
     fn encode_version(&self, value: Option<&V>, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         let value = match value {
             Some(value) => encode(&*self.store.value, value, scratch)?,
@@ -156,7 +165,7 @@ impl<K: Hash + Eq + Clone + 'static, V: 'static> StateStore for VersionedRows<K,
     }
 
     fn commit(&self, _stream_time: Timestamp) {
-        self.histories.borrow_mut().commit();
+        self.histories.borrow_mut().commit(|key, value| self.heap(key, value));
     }
 
     fn rollback(&self) {
@@ -177,6 +186,10 @@ impl<K: Hash + Eq + Clone + 'static, V: 'static> StateStore for VersionedRows<K,
         })
     }
 
+    fn size(&self) -> StoreSize {
+        self.histories.borrow().size(self.measure.average_key())
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let Some((key, timestamp)) = record.key.unwrap_or_default().split_last_chunk::<8>() else {
             return Err(SerdeError::new("a versioned store's key has at least 8 bytes: a timestamp"));
@@ -188,7 +201,9 @@ impl<K: Hash + Eq + Clone + 'static, V: 'static> StateStore for VersionedRows<K,
             Some(_) => return Err(SerdeError::new("a versioned store's value begins with a byte 1, or is a byte 0")),
         };
         let key = self.store.key.decode(key)?;
-        self.histories.borrow_mut().restore(key, i64::from_be_bytes(*timestamp), value);
+        let heap = self.heap(&key, value.as_ref().and_then(Option::as_ref));
+        let heap = u32::try_from(heap).unwrap_or(u32::MAX);
+        self.histories.borrow_mut().restore(key, i64::from_be_bytes(*timestamp), value, heap);
         Ok(())
     }
 }

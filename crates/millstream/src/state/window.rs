@@ -5,9 +5,10 @@ use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::rc::Rc;
 
 use super::kept::KeyedRows;
+use super::memory::{Measure, b_tree};
 use super::null::NullValues;
 use super::rows::{ChangedRow, Rows};
-use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, WriteRow};
+use super::{Connect, FlushError, SnapshotCursor, StateStore, Store, StoreId, StoreOptions, StoreSize, WriteRow};
 use crate::broker::Message;
 use crate::record::Timestamp;
 use crate::serde::{SerdeError, append_key, encode_row};
@@ -34,6 +35,7 @@ pub(crate) struct WindowRows<K, V> {
     clock: Clock,
     rows: RefCell<BTreeMap<Timestamp, Rows<K, V>>>,
     null: NullValues<V>,
+    measure: Measure<K, V>,
     /// Whether an expired window stays until it was handed out by [`WindowStore::take_expired`].
     hands_out: Cell<bool>,
     /// Windows that start earlier were handed out since the last commit, and go with the next one.
@@ -44,7 +46,8 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> WindowStore<K, V> {
     pub(crate) fn new(id: StoreId, store: Store<K, V>, size_ms: i64, retention_ms: i64, clock: Clock) -> Self {
         let (hands_out, handed_out) = (Cell::new(false), Cell::new(Timestamp::MIN));
         let (null, rows) = (NullValues::of(&store), RefCell::default());
-        let inner = WindowRows { store, size_ms, retention_ms, clock, rows, null, hands_out, handed_out };
+        let measure = Measure::new(store.key.clone(), store.value.clone());
+        let inner = WindowRows { store, size_ms, retention_ms, clock, rows, null, measure, hands_out, handed_out };
         WindowStore { id, inner: Rc::new(inner) }
     }
 
@@ -273,7 +276,7 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for WindowRows<K, V> {
 
     fn commit(&self, stream_time: Timestamp) {
         self.rows.borrow_mut().retain(|start, rows| {
-            rows.commit();
+            rows.commit(|key, value| self.measure.row(key, value));
             !self.goes(*start, stream_time)
         });
         self.handed_out.set(Timestamp::MIN);
@@ -322,12 +325,20 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for WindowRows<K, V> {
         Ok(())
     }
 
+    fn size(&self) -> StoreSize {
+        let windows = self.rows.borrow();
+        let mut size = StoreSize { rows: 0, bytes: b_tree::<(Timestamp, Rows<K, V>)>(windows.len()) };
+        windows.values().for_each(|rows| size += rows.size());
+        size
+    }
+
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError> {
         let (key, start) = split_key(record.key.unwrap_or_default())?;
         let key = self.store.key.decode(key)?;
         let value = record.value.map(|bytes| self.store.value.decode(bytes)).transpose()?;
+        let heap = value.as_ref().map_or(0, |value| self.measure.row(&key, value));
         let mut windows = self.rows.borrow_mut();
-        windows.entry(start).or_default().restore(key, value, record.timestamp);
+        windows.entry(start).or_default().restore(key, value, record.timestamp, heap);
         Ok(())
     }
 }

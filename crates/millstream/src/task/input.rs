@@ -117,6 +117,13 @@ impl Input {
         }
     }
 
+    /// About how many bytes the records take that were read ahead.
+    pub(crate) fn buffer_bytes(&self) -> u64 {
+        let bytes = |bytes: &Option<Box<[u8]>>| bytes.as_ref().map_or(0, |bytes| bytes.len());
+        let records = self.buffer.iter().map(|record| bytes(&record.key) + bytes(&record.value));
+        (records.sum::<usize>() + self.buffer.capacity() * size_of::<Buffered>()) as u64
+    }
+
     pub(crate) fn is_at_end(&self) -> bool {
         self.fetched_end.is_some() && self.buffer.is_empty()
     }

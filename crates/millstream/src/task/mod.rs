@@ -19,6 +19,7 @@ mod divert;
 mod error;
 mod failures;
 mod input;
+mod memory;
 mod punctuate;
 mod restore;
 mod run;
@@ -231,11 +232,6 @@ impl Task {
     /// The position in a source topic up to which it is processed and committed; 0 if nothing is.
     pub(crate) fn committed(&self, topic: &str) -> i64 {
         self.inputs.iter().find(|input| *input.partition.topic == *topic).and_then(|input| input.committed).unwrap_or(0)
-    }
-
-    /// The task's graph, with its stores.
-    pub(crate) fn graph(&self) -> &TaskGraph {
-        &self.graph
     }
 
     /// The task's graph, with its stores, and its inputs' readers.

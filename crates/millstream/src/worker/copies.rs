@@ -239,6 +239,9 @@ impl Worker {
             self.copies.told_at = now;
             self.status.set_positions(self.positions_in_changelogs());
         }
+        if !self.takes_in(now) {
+            return false;
+        }
         let filled = self.fill_copies(now);
         if self.copies.wanted.is_empty() || now < self.copies.resume_at {
             return filled;

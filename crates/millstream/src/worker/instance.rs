@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::instances::Instances;
 use super::message::{Command, Report};
 use super::pause::Pause;
-use super::{Application, Guarantee, InstanceStatus, WorkerSeed, WorkerStatus};
+use super::{Application, Guarantee, InstanceStatus, StateServer, WorkerSeed, WorkerStatus};
 use crate::broker::{
     Broker, BrokerError, Committed, ErrorKind, GroupMember, PartitionReader, Position, ReaderOf, TopicPartition, Waker,
 };
@@ -111,7 +111,7 @@ impl Instance {
         }
         let workers = links.iter().map(|link: &Link| link.status.clone()).collect();
         let mut instance = Instance {
-            shared: Arc::new(InstanceStatus::new(workers, instances.shared())),
+            shared: Arc::new(InstanceStatus::new(workers, instances.shared(), StateServer::new(&links))),
             instances,
             application,
             member: None,

@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::error_counts::ErrorCounts;
 use super::{At, ErrorLabels};
 use crate::processor::Place;
+use crate::state::StoreSize;
 use crate::task::TaskId;
 
 /// What a worker tells about itself, for metrics and health; read from any thread at any time.
@@ -30,6 +31,10 @@ pub struct WorkerStatus {
     pub moved_at: AtomicI64,
     /// Whether all records here are processed and committed.
     pub is_idle: AtomicBool,
+    /// About how many bytes wait outside of stores: records read ahead, those in asynchronous calls, parts of aggregates.
+    pub buffer_bytes: AtomicU64,
+    intake: AtomicU8,
+    stores: Mutex<BTreeMap<Arc<str>, StoreSize>>,
     tasks: Mutex<Vec<TaskStatus>>,
     positions: Mutex<BTreeMap<TaskId, Vec<i64>>>,
     late: Mutex<BTreeMap<Arc<str>, u64>>,
@@ -37,6 +42,19 @@ pub struct WorkerStatus {
     pub retry_at: AtomicI64,
     errors: ErrorCounts,
     pub(crate) place: Arc<Place>,
+}
+
+/// How fast a worker may read records, those of changelogs included. Commits go on at each level.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Intake {
+    /// As fast as it can.
+    #[default]
+    Full,
+    /// With a pause after each batch.
+    Slow,
+    /// Not at all.
+    None,
 }
 
 /// What a worker tells about one of its tasks.
@@ -95,6 +113,29 @@ impl WorkerStatus {
     /// The worker's tasks, standbys included.
     pub fn tasks(&self) -> Vec<TaskStatus> {
         self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// How much each store holds, of all its tasks here and those that were given away and are kept; as of a second ago.
+    pub fn stores(&self) -> BTreeMap<Arc<str>, StoreSize> {
+        self.stores.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    pub(crate) fn set_stores(&self, stores: BTreeMap<Arc<str>, StoreSize>) {
+        *self.stores.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = stores;
+    }
+
+    /// How fast the worker may read.
+    pub fn intake(&self) -> Intake {
+        match self.intake.load(Ordering::Relaxed) {
+            0 => Intake::Full,
+            1 => Intake::Slow,
+            _ => Intake::None,
+        }
+    }
+
+    /// Says how fast the worker may read, from its next step on.
+    pub fn set_intake(&self, intake: Intake) {
+        self.intake.store(intake as u8, Ordering::Relaxed);
     }
 
     /// How many records came too late, for each node that had some.

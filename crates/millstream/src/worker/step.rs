@@ -8,6 +8,7 @@ use super::copies::Copies;
 use super::drain::Leaving;
 use super::failing::Failing;
 use super::globals::Globals;
+use super::memory::Memory;
 use super::message::{Command, Report};
 use super::open::Opening;
 use super::restore::Restoring;
@@ -73,6 +74,7 @@ pub struct Worker {
     pub(super) committing: Committing,
     pub(super) failing: Failing,
     pub(super) restoring: Restoring,
+    pub(super) memory: Memory,
     /// What is to be let go of, while calls are waited for.
     pub(super) leaving: Option<Leaving>,
     /// After an error that may pass: nothing is tried before then.
@@ -123,6 +125,7 @@ impl From<WorkerSeed> for Worker {
             committing: Committing::default(),
             failing: Failing::default(),
             restoring: Restoring::default(),
+            memory: Memory::default(),
             leaving: None,
             resume_at: Timestamp::MIN,
             retry: Backoff::default(),
@@ -193,9 +196,13 @@ impl Worker {
     fn work(&mut self, now: Timestamp) -> Result<bool, TaskError> {
         self.finish_opening(now)?;
         self.open_globals(now)?;
-        let mut busy = self.read_globals()?;
-        busy |= self.restore(now)?;
-        busy |= self.run(now)?;
+        self.measure_memory(now);
+        let takes_in = self.takes_in(now);
+        let mut busy = takes_in && (self.read_globals()? | self.restore(now)?);
+        busy |= self.run(now, takes_in)?;
+        if busy && takes_in {
+            self.pause_intake(now);
+        }
         if self.leaving.is_some() {
             self.finish_leaving(now);
             busy |= self.leaving.is_none();
@@ -212,7 +219,7 @@ impl Worker {
         Ok(busy)
     }
 
-    fn run(&mut self, now: Timestamp) -> Result<bool, TaskError> {
+    fn run(&mut self, now: Timestamp, takes_in: bool) -> Result<bool, TaskError> {
         let draining = self.calls() && self.is_draining(now);
         let Some(output) = &mut self.output else {
             return Ok(false);
@@ -247,8 +254,10 @@ impl Worker {
             if output.commit_soon {
                 continue;
             }
-            let merge = Merge { budget: merge.budget.saturating_sub(consumed), ..merge };
-            consumed += task.run(output, now, merge)?;
+            if takes_in {
+                let merge = Merge { budget: merge.budget.saturating_sub(consumed), ..merge };
+                consumed += task.run(output, now, merge)?;
+            }
             task.punctuate_wall_clock(output, now)?;
             task.pass_time(output, now, pace)?;
         }
@@ -306,6 +315,11 @@ impl Worker {
     }
 
     fn next_wake(&self, now: Timestamp) -> Timestamp {
+        let intake = self.next_intake().filter(|at| *at > now).unwrap_or(now + IDLE_MS);
+        intake.min(self.next_commit(now))
+    }
+
+    fn next_commit(&self, now: Timestamp) -> Timestamp {
         let wake = match self.uncommitted() {
             // What a commit that is due waits for wakes the worker.
             Some(true) if self.calls() && self.is_draining(now) => now + IDLE_MS,
