@@ -95,7 +95,8 @@ mod tests {
         let listener = bind(&settings(0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let router = router(Arc::new(Shown { health: health.clone(), metrics }));
-        let background = Background::start(Some((listener, router)), stop, Duration::from_secs(1)).unwrap();
+        let background =
+            Background::start(Some((listener, router)), stop, health.clone(), Duration::from_secs(1)).unwrap();
 
         assert!(get(port, "/livez").starts_with("HTTP/1.1 200 OK\r\n"));
         let starting = get(port, "/readyz");

@@ -319,7 +319,7 @@ fn a_commit_must_come_before_its_transaction_ends() {
 fn the_engine_gets_what_is_set() {
     let yaml = "application_id: a\ninstance_id: i\nworkers: 2\nguarantee: at_least_once\ncommit_interval_ms: 3\n\
                 offset_reset: error\nmax_task_idle_ms: 4\nidle_timeout_ms: 8\nwatermark_interval_ms: 9\nbuffered_records_per_partition: 5\nreplication_factor: 6\n\
-                repartition_purge_interval_ms: 7\nparked_ms: 8\nkafka: {group_protocol: consumer}\n";
+                repartition_purge_interval_ms: 7\nparked_ms: 8\nbroker_lost_timeout_ms: 10\nkafka: {group_protocol: consumer}\n";
     let settings = load(yaml, &[], &[]);
     let expected = Options {
         application_id: "a".to_owned(),
@@ -337,6 +337,7 @@ fn the_engine_gets_what_is_set() {
         replication_factor: Some(6),
         repartition_purge_interval_ms: 7,
         parked_ms: 8,
+        broker_lost_timeout_ms: 10,
     };
     assert_eq!(settings.options(), expected);
     let kafka = settings.kafka("b:1");
