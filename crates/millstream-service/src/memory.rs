@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn levels_follow_memory_and_only_what_stays_full_ends() {
-        let health = Arc::new(Health::new(Arc::default()));
+        let health = Arc::new(Health::new(Arc::default(), 30_000));
         health.set_workers(vec![Arc::default()]);
         let grace = Duration::from_secs(10);
         let mut watched =

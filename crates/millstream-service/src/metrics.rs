@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn shows_every_worker_once_they_are_there() {
-        let health = Arc::new(Health::new(Arc::default()));
+        let health = Arc::new(Health::new(Arc::default(), 30_000));
         let metrics = Metrics::new(health.clone(), "orders", "pod-0").unwrap();
         let info = format!(
             "# HELP millstream_info What runs; always 1.\n# TYPE millstream_info gauge\n\

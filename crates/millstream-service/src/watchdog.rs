@@ -107,11 +107,11 @@ mod tests {
     fn waiting(go_on: Arc<Mutex<Receiver<()>>>) -> Arc<dyn Fn(&TopologyBuilder) + Send + Sync> {
         Arc::new(move |b: &TopologyBuilder| {
             let go_on = go_on.clone();
-            let wait = move |value: &i64| {
+            let wait = move |value: i64| {
                 let _ = go_on.lock().unwrap().recv();
-                *value
+                value
             };
-            b.stream(&Topic::new("in", Utf8, Be64)).map_values(wait).to(&Topic::new("out", Utf8, Be64));
+            b.stream(&Topic::<String, i64>::new("in", Utf8, Be64)).map_values(wait).to(&Topic::new("out", Utf8, Be64));
         })
     }
 
@@ -127,11 +127,12 @@ mod tests {
             config: [("retention.ms".to_owned(), "-1".to_owned())].into(),
         };
         client.create(&[topic("in"), topic("out")]).unwrap();
-        let mut writer = RecordWriter::new(&*client, &Topic::new("in", Utf8, Be64)).unwrap();
+        let input = Topic::new("in", Utf8, Be64);
+        let mut writer = RecordWriter::new(&*client).unwrap();
         for value in 0..2 {
-            writer.write(&Record::new("a".to_owned(), Some(value), value)).unwrap();
+            writer.send(&input, &Record::new("a".to_owned(), Some(value), value)).unwrap();
         }
-        writer.commit().unwrap();
+        writer.flush().unwrap();
     }
 
     fn until(mut holds: impl FnMut() -> bool) {

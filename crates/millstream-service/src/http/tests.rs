@@ -24,7 +24,7 @@ fn get(port: u16, path: &str) -> String {
 #[test]
 fn answers_on_a_port_that_was_free() {
     let stop = Arc::new(Stop::default());
-    let health = Arc::new(Health::new(stop.clone()));
+    let health = Arc::new(Health::new(stop.clone(), 30_000));
     let metrics = Metrics::new(health.clone(), "orders", "pod-0").unwrap();
     let listener = bind(&settings(0)).unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -345,7 +345,7 @@ fn a_commit_must_come_before_its_transaction_ends() {
 fn the_engine_gets_what_is_set() {
     let yaml = "application_id: a\ninstance_id: i\nworkers: 2\nguarantee: at_least_once\ncommit_interval_ms: 3\n\
                 offset_reset: error\nmax_task_idle_ms: 4\nidle_timeout_ms: 8\nwatermark_interval_ms: 9\nbuffered_records_per_partition: 5\nreplication_factor: 6\n\
-                repartition_purge_interval_ms: 7\nparked_ms: 8\nstandby_replicas: 1\nrack: r\n\
+                repartition_purge_interval_ms: 7\nparked_ms: 8\nbroker_lost_timeout_ms: 10\nstandby_replicas: 1\nrack: r\n\
                 warmup_timeout_ms: 10\nacceptable_recovery_lag: 11\nhttp: {advertised: h:12}\n\
                  errors: {read: skip, process: dead_letter, write: fail, retry: {attempts: 3, backoff_ms: 9}, dead_letter_topic: d}\n\
                 kafka: {group_protocol: consumer, static_membership: true}\n";
@@ -366,7 +366,7 @@ fn the_engine_gets_what_is_set() {
         replication_factor: Some(6),
         repartition_purge_interval_ms: 7,
         parked_ms: 8,
-        broker_lost_timeout_ms: 0,
+        broker_lost_timeout_ms: 10,
         standby_replicas: 1,
         rack: Some("r".to_owned()),
         address: Some("http://h:12".to_owned()),

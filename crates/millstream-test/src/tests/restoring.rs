@@ -107,7 +107,7 @@ impl Setting {
         let broker = MemoryBroker::new().client(ClientSettings::new("app"));
         let (refused, readers, longer) = (AtomicU32::new(0), AtomicU32::new(0), AtomicI64::new(0));
         let broker = Arc::new(Faulty { broker, refused, readers, longer });
-        let options = Options { commit_interval_ms: 100, ..Options::new("app", "one") };
+        let options = Options { commit_interval_ms: 100, warmup_timeout_ms: 0, ..Options::new("app", "one") };
         let count = |b: &TopologyBuilder| {
             let counts = Store::new("counts", Utf8, Be64);
             b.stream(&input()).group_by_key().count(counts).to_stream().to(&output());

@@ -12,7 +12,7 @@ use millstream::worker::{Application, Instance, Options, Worker};
 use millstream_memory::{ClientSettings, MemoryBroker};
 
 /// How many steps a topology gets to come to its end.
-const STEPS_MAX: i64 = 100_000;
+const STEPS_MAX: i64 = 1_000_000;
 
 pub(super) struct Stepped {
     broker: Arc<dyn Broker>,

@@ -288,7 +288,9 @@ impl Worker {
         match kind {
             ErrorKind::Record | ErrorKind::EarlierRecord => self.recover_earlier(error.to_string(), now),
             ErrorKind::Retry | ErrorKind::Abort => {
-                let ms = self.retry.failed(now);
+                // What an abort puts right is tried again soon, but not on and on while no broker answers.
+                let is_away = kind == ErrorKind::Retry || self.broker.away().is_some();
+                let ms = if is_away { self.retry.failed(now) } else { RETRY_MS };
                 tracing::warn!(worker = self.index, %error, "going back to the last commit; going on in {ms} ms");
                 self.resume_at = now + ms;
                 self.abort(now);

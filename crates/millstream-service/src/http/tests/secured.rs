@@ -15,7 +15,7 @@ use crate::healthcheck::ask;
 /// A server of the settings, with one route that shows state, as if it listened at `address`.
 fn served(settings: &HttpSettings, address: &str) -> (Background, u16) {
     let stop = Arc::new(Stop::default());
-    let health = Arc::new(Health::new(stop.clone()));
+    let health = Arc::new(Health::new(stop.clone(), 30_000));
     health.set_workers(vec![Arc::default()]);
     let metrics = Metrics::new(health.clone(), "orders", "pod-0").unwrap();
     let listener = bind(&HttpSettings { host: "127.0.0.1".to_owned(), port: 0, ..settings.clone() }).unwrap();
