@@ -72,7 +72,10 @@ fn a_package_has_one_version_or_a_reason() {
         found.pop();
         older.extend(found.iter().map(|version| format!("{name}@{version}")));
     }
-    assert_eq!(older, skipped, "on the left what there is beside the newest versions, on the right .cargo/deny.toml: skip");
+    assert_eq!(
+        older, skipped,
+        "on the left what there is beside the newest versions, on the right .cargo/deny.toml: skip"
+    );
 }
 
 #[test]
