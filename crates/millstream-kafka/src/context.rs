@@ -29,6 +29,9 @@ pub(crate) type KafkaConsumer = BaseConsumer<ConsumerReports>;
 /// The same error of a client is logged as a warning once in this time.
 const REPEATED_ERROR: Duration = Duration::from_secs(10);
 
+/// How long a line of librdkafka may come after the error that it explains.
+const LINE_LIMIT: Duration = Duration::from_millis(500);
+
 /// The role of a client that asks one question.
 const PROBE: &str = "probe";
 
@@ -243,18 +246,20 @@ pub(crate) struct DeliveryReports {
     max_bytes: u64,
     failed: AtomicBool,
     first: Mutex<Option<BrokerError>>,
+    /// The last topic that the broker did not let into a transaction.
+    not_added: Mutex<Option<String>>,
+}
+
+/// The topic in a line of librdkafka that says it is no part of the transaction: no error names it.
+fn topic_not_added(line: &str) -> Option<&str> {
+    line.split("Failed to add partition \"").nth(1)?.split('"').next()
 }
 
 impl DeliveryReports {
     pub(crate) fn new(transactional: bool, settings: &KafkaSettings, presence: Presence, max_bytes: u64) -> Self {
         let (failed, first) = (AtomicBool::new(false), Mutex::new(None));
-        DeliveryReports {
-            reports: Reports::new("producer", settings, presence),
-            transactional,
-            max_bytes,
-            failed,
-            first,
-        }
+        let reports = Reports::new("producer", settings, presence);
+        DeliveryReports { reports, transactional, max_bytes, failed, first, not_added: Mutex::new(None) }
     }
 
     /// What the client's principal may do is told by this.
@@ -265,6 +270,15 @@ impl DeliveryReports {
     /// The largest record that the producer takes, in bytes.
     pub(crate) fn max_bytes(&self) -> u64 {
         self.max_bytes
+    }
+
+    /// The last topic that the broker did not let into a transaction. The line that says so may come after the error.
+    pub(crate) fn not_added(&self) -> Option<String> {
+        let end = Instant::now() + LINE_LIMIT;
+        while self.not_added.lock().unwrap().is_none() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.not_added.lock().unwrap().clone()
     }
 
     /// Fails if a record was not delivered since the last [`DeliveryReports::clear`].
@@ -286,6 +300,9 @@ impl ClientContext for DeliveryReports {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        if let Some(topic) = topic_not_added(line) {
+            *self.not_added.lock().unwrap() = Some(topic.to_owned());
+        }
         self.reports.line(level, facility, line);
     }
 
@@ -322,5 +339,17 @@ impl ProducerContext for DeliveryReports {
         let failure = self.rights().explain(failure, Some(code), Needed::Topic("Write", topic));
         self.first.lock().unwrap().get_or_insert(failure);
         self.failed.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::topic_not_added;
+
+    #[test]
+    fn the_topic_is_read_from_the_line() {
+        let line = "[thrd:x]: TxnCoordinator/1: Failed to add partition \"orders\" [0] to transaction: Broker: Topic";
+        assert_eq!(topic_not_added(line), Some("orders"));
+        assert_eq!(topic_not_added("[thrd:x]: Failed to acquire idempotence PID"), None);
     }
 }

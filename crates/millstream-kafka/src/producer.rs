@@ -180,13 +180,17 @@ impl KafkaProducer {
         Err(self.explained(error, fatal, &text))
     }
 
-    /// With the right that is missing, if that is what the error says. Of topics, librdkafka names the one in its text.
+    /// With the right that is missing, if that is what the error says. Which topic, librdkafka tells in its text or in a line.
     fn explained(&self, error: BrokerError, code: Code, text: &str) -> BrokerError {
         let named = self.topics.iter().map(|topic| &*topic.name).filter(|name| text.contains(name));
-        let needed = match (code, &self.transactional_id) {
-            (Code::TopicAuthorizationFailed, _) => {
-                Needed::Topic("Write", named.max_by_key(|name| name.len()).unwrap_or("…"))
+        let named = match code {
+            Code::TopicAuthorizationFailed => {
+                named.max_by_key(|name| name.len()).map(str::to_owned).or_else(|| self.deliveries().not_added())
             }
+            _ => None,
+        };
+        let needed = match (code, &self.transactional_id) {
+            (Code::TopicAuthorizationFailed, _) => Needed::Topic("Write", named.as_deref().unwrap_or("…")),
             (Code::ClusterAuthorizationFailed, _) => Needed::Cluster("IdempotentWrite"),
             (_, Some(id)) => Needed::TransactionalId(id),
             (_, None) => Needed::Topic("Write", "…"),

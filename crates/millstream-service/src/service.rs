@@ -171,7 +171,7 @@ impl Service {
                 let listener = http::bind(&settings.http)?;
                 let address = listener.local_addr().map_err(|error| Error::system("the address of HTTP", &error))?;
                 let (tls, access) = (Tls::new(&settings.http.tls)?, Access::new(&settings.http, address));
-                tracing::info!(%address, tls = tls.is_some(), "HTTP: /livez, /readyz, /metrics; {}", access.described());
+                tracing::info!(tls = tls.is_some(), %address, "HTTP: /livez, /readyz, /metrics; {}", access.described());
                 let metrics = Metrics::new(health.clone(), application_id, instance_id)?;
                 let shown = Arc::new(Shown { health: health.clone(), metrics });
                 let router = http::router(shown, state::routes(), access);
