@@ -1,5 +1,6 @@
 //! The whole of Millstream on a broker: the embedded one, and Apache Kafka.
 
+mod bad_input;
 mod bounded;
 mod calls;
 mod crashes;
