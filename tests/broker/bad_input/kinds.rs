@@ -146,8 +146,6 @@ fn json() -> Vec<Kind> {
         ("lone surrogate", r#"{"id": 7, "amount": 1.5, "tags": ["\ud800"]}"#.into()),
         ("bad escape", r#"{"id": 7, "amount": 1.5, "tags": ["\x41"]}"#.into()),
         ("control character", "{\"id\": 7, \"amount\": 1.5, \"tags\": [\"\u{1}\"]}".into()),
-        ("deep lists", deep("[", "]")),
-        ("deep objects", deep(r#"{"a":"#, "}").replace("{\"a\":}", "{\"a\":1}")),
         ("deep and open", deep("[", "")),
         ("too many tags", format!(r#"{{"id": 7, "amount": 1.5, "tags": [{}"x"]}}"#, "\"t\",".repeat(200))),
     ];
@@ -159,6 +157,13 @@ fn json() -> Vec<Kind> {
         ("escapes", r#"{"id": 7, "amount": -0, "tags": ["\ud83d\ude00\u0000"]}"#),
     ];
     kinds.extend(good.iter().map(|(name, text)| kind("json", name, *text, true)));
+    kinds.push(kind("json", "deep lists in an unknown field", deep("[", "]"), true));
+    kinds.push(kind(
+        "json",
+        "deep objects in an unknown field",
+        deep(r#"{"a":"#, "}").replace(r#"{"a":}"#, r#"{"a":1}"#),
+        true,
+    ));
     kinds.push(kind("json", "not utf-8", &b"{\"id\": 7, \"amount\": 1, \"tags\": [\"\xff\"]}"[..], false));
     kinds
 }
