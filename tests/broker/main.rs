@@ -1,6 +1,7 @@
 //! The whole of Millstream on a broker: the embedded one, and Apache Kafka.
 
 mod away;
+mod bad_input;
 mod bounded;
 mod calls;
 mod crashes;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use millstream::broker::Broker;
 use millstream::topology::Define;
-use millstream::worker::{Application, Options, TaskState, TaskStatus, WorkerStatus};
+use millstream::worker::{Application, ErrorAction, Options, TaskState, TaskStatus, WorkerStatus};
 use millstream_service::run::{RunError, RunOptions, run};
 
 /// What takes longer hangs.
@@ -61,6 +61,14 @@ impl Running {
     /// The sum of a counter over its workers.
     pub fn sum(&self, counter: impl Fn(&WorkerStatus) -> &AtomicU64) -> u64 {
         self.status.lock().unwrap().iter().map(|worker| counter(worker).load(Ordering::Relaxed)).sum()
+    }
+
+    /// How many records were left out.
+    pub fn left_out(&self) -> u64 {
+        let workers = self.status.lock().unwrap();
+        let errors = workers.iter().flat_map(|worker| worker.errors());
+        let left_out = |action| matches!(action, ErrorAction::Skip | ErrorAction::DeadLetter);
+        errors.filter(|(labels, _)| left_out(labels.action)).map(|(_, count)| count).sum()
     }
 
     /// Stops it in order; an error if it failed or had failed.

@@ -96,6 +96,15 @@ impl Producer for MemoryProducer {
                 let message = format!("topic {name} is compacted and takes no record without key");
                 return Err(BrokerError::new(ErrorKind::Fatal, message));
             }
+            let bytes = size_of_record(&record);
+            if bytes > topic.max_message_bytes {
+                let (kind, limit) = (ErrorKind::Record, topic.max_message_bytes);
+                let message = format!(
+                    "a record of {bytes} bytes for topic {name} was not written: it is too large; the limit is {limit} bytes, \
+                     the topic's max.message.bytes; raise it"
+                );
+                return Err(BrokerError::new(kind, message));
+            }
             let timestamp = if topic.log_append_time { now } else { record.timestamp };
             topic.log(partition)?;
             if let Some(identity) = &self.transactional {
@@ -161,6 +170,12 @@ impl Producer for MemoryProducer {
 /// Whether the end of the transaction arrived is not known: only a new producer helps, as on Kafka.
 fn outcome_unknown(error: BrokerError) -> BrokerError {
     BrokerError::new(ErrorKind::Fenced, error.message)
+}
+
+fn size_of_record(record: &Outgoing<'_>) -> usize {
+    let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let headers = record.headers.iter().map(|(name, value)| name.len() + len(value.as_deref()));
+    len(record.key) + len(record.value) + headers.sum::<usize>()
 }
 
 fn known(topics: &[Arc<str>]) -> Vec<Known> {

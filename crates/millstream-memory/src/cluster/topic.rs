@@ -23,21 +23,26 @@ pub(crate) struct Topic {
     retention_ms: i64,
     delete_retention_ms: i64,
     pub(crate) log_append_time: bool,
+    /// How large a record may be.
+    pub(crate) max_message_bytes: usize,
     pub(crate) partitions: Vec<Log>,
 }
 
 /// Kafka's defaults, in ms.
 const RETENTION_MS: i64 = 7 * 24 * 60 * 60 * 1000;
+const MAX_MESSAGE_BYTES: i64 = 1_048_588;
 const DELETE_RETENTION_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The settings of a topic that mean something here, and those that a single log in memory can ignore.
-const CONFIG_KEYS: [&str; 12] = [
+const CONFIG_KEYS: [&str; 14] = [
     "cleanup.policy",
     "compression.type",
     "delete.retention.ms",
     "file.delete.delay.ms",
     "max.compaction.lag.ms",
     "max.message.bytes",
+    "message.timestamp.after.max.ms",
+    "message.timestamp.before.max.ms",
     "message.timestamp.type",
     "min.cleanable.dirty.ratio",
     "min.compaction.lag.ms",
@@ -104,8 +109,8 @@ impl Topics {
 impl Topic {
     fn new(new: &NewTopic) -> Result<Topic, BrokerError> {
         let refuse = |what: String| BrokerError::new(ErrorKind::Fatal, format!("topic {}: {what}", new.name));
-        let ms = |key: &str, default: i64| match new.config.get(key) {
-            Some(text) => text.parse().map_err(|_| refuse(format!("{key} is `{text}`, and must be a number of ms"))),
+        let number = |key: &str, default: i64| match new.config.get(key) {
+            Some(text) => text.parse().map_err(|_| refuse(format!("{key} is `{text}`, and must be a number"))),
             None => Ok(default),
         };
         if let Some(unknown) = new.config.keys().find(|key| !CONFIG_KEYS.contains(&key.as_str())) {
@@ -117,9 +122,10 @@ impl Topic {
         Ok(Topic {
             name: new.name.as_str().into(),
             cleanup_policy: new.cleanup_policy,
-            retention_ms: ms("retention.ms", RETENTION_MS)?,
-            delete_retention_ms: ms("delete.retention.ms", DELETE_RETENTION_MS)?,
+            retention_ms: number("retention.ms", RETENTION_MS)?,
+            delete_retention_ms: number("delete.retention.ms", DELETE_RETENTION_MS)?,
             log_append_time: new.config.get("message.timestamp.type").is_some_and(|kind| kind == "LogAppendTime"),
+            max_message_bytes: number("max.message.bytes", MAX_MESSAGE_BYTES)?.max(0) as usize,
             partitions: (0..new.partitions).map(|_| Log::default()).collect(),
         })
     }

@@ -111,7 +111,7 @@ impl Worker {
             Next::Fail
         };
         match next {
-            Next::Fail => return self.fail_with(&error),
+            Next::Fail => self.fail_with(&error),
             Next::Retry(until) => {
                 self.count(&error, ErrorAction::Retry);
                 if self.failing.log.admit(now) {
