@@ -26,6 +26,8 @@ pub struct WorkerStatus {
     /// Whether all records here are processed and committed.
     pub is_idle: AtomicBool,
     tasks: Mutex<Vec<TaskStatus>>,
+    /// How often the tasks were set.
+    changes: AtomicU64,
     positions: Mutex<BTreeMap<TaskId, Vec<i64>>>,
     late: Mutex<BTreeMap<Arc<str>, u64>>,
 }
@@ -82,8 +84,14 @@ impl WorkerStatus {
         *late.entry(node.clone()).or_default() += count;
     }
 
+    /// Another number after each change of the tasks.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     pub(crate) fn set_tasks(&self, tasks: Vec<TaskStatus>) {
         *self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = tasks;
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// For each of its tasks, standbys included, up to where its stores hold each of their changelogs; -1 where the task
