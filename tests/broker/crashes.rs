@@ -11,10 +11,11 @@ use rand::{Rng, SeedableRng};
 const RECORDS: u64 = 6_000;
 
 fn run(seed: u64, guarantee: Guarantee, fault: Fault) -> Findings {
-    run_with(seed, guarantee, fault, 0)
+    run_with(seed, guarantee, fault, 0).0
 }
 
-fn run_with(seed: u64, guarantee: Guarantee, fault: Fault, standby_replicas: usize) -> Findings {
+/// Returns too how many records were read for copies.
+fn run_with(seed: u64, guarantee: Guarantee, fault: Fault, standby_replicas: usize) -> (Findings, u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let cluster = MemoryBroker::new();
     let workload = Workload("crashes".to_owned());
@@ -38,7 +39,7 @@ fn run_with(seed: u64, guarantee: Guarantee, fault: Fault, standby_replicas: usi
         simulation.disturb(&mut random).unwrap();
     }
     simulation.settle(&mut random).unwrap();
-    check(&*broker, &workload).unwrap()
+    (check(&*broker, &workload).unwrap(), simulation.standby_records())
 }
 
 #[test]
@@ -54,14 +55,15 @@ fn nothing_is_lost_or_doubled() {
 #[test]
 fn nothing_is_lost_or_doubled_with_standbys() {
     for seed in 0..40 {
-        let findings = run_with(seed, Guarantee::ExactlyOnce, Fault::None, 1);
+        let (findings, copied) = run_with(seed, Guarantee::ExactlyOnce, Fault::None, 1);
         assert_eq!((findings.inputs, findings.outputs), (RECORDS, RECORDS), "seed {seed}: {findings:?}");
         assert!(findings.is_exactly_once(), "seed {seed}: {findings:?}");
+        assert!(copied > 0, "seed {seed}: there was no standby");
     }
     for seed in 0..10 {
-        let findings = run_with(seed, Guarantee::ExactlyOnce, Fault::Aborts, 2);
+        let (findings, _) = run_with(seed, Guarantee::ExactlyOnce, Fault::Aborts, 2);
         assert!(findings.is_exactly_once(), "seed {seed}: {findings:?}");
-        let findings = run_with(seed, Guarantee::AtLeastOnce, Fault::None, 1);
+        let (findings, _) = run_with(seed, Guarantee::AtLeastOnce, Fault::None, 1);
         assert!(findings.is_at_least_once(), "seed {seed}: {findings:?}");
     }
 }

@@ -3,6 +3,7 @@
 mod away;
 mod committing;
 mod grouping;
+mod ordering;
 mod reading;
 mod support;
 mod topics;

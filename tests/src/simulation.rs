@@ -1,6 +1,7 @@
 //! Instances that vanish between any two steps, in one thread and by one seed: the same run for the same seed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -38,11 +39,19 @@ pub struct Simulation {
     fault: Fault,
     instances: Vec<Option<Stepped>>,
     now: i64,
+    /// By instances that are gone.
+    standby_records: u64,
 }
 
 struct Stepped {
     instance: Instance,
     workers: Vec<Worker>,
+}
+
+impl Stepped {
+    fn standby_records(&self) -> u64 {
+        self.instance.status().iter().map(|worker| worker.standby_records.load(Ordering::Relaxed)).sum()
+    }
 }
 
 impl Simulation {
@@ -59,7 +68,7 @@ impl Simulation {
         let plan = applications[0].plan(&*broker)?;
         applications[0].create_topics(&*broker, &plan)?;
         let instances = (0..INSTANCES).map(|_| None).collect();
-        Ok(Simulation { cluster: cluster.clone(), group, applications, fault, instances, now: 0 })
+        Ok(Simulation { cluster: cluster.clone(), group, applications, fault, instances, now: 0, standby_records: 0 })
     }
 
     /// A client of the group.
@@ -104,7 +113,7 @@ impl Simulation {
                 if stepped.instance.step(Duration::ZERO) == Phase::Stopped {
                     let failure = stepped.instance.failure().map(str::to_owned);
                     assert_eq!(failure, None, "an instance failed");
-                    self.instances[index] = None;
+                    self.drop_instance(index);
                 }
             }
             worker => {
@@ -118,11 +127,20 @@ impl Simulation {
         let index = random.random_range(0..INSTANCES);
         match (&mut self.instances[index], random.random_range(0..10)) {
             (None, 0..=4) => self.start(index)?,
-            (crashed @ Some(_), 0..=1) => *crashed = None,
+            (Some(_), 0..=1) => self.drop_instance(index),
             (Some(stepped), 2) => stepped.instance.stop(),
             _ => {}
         }
         Ok(())
+    }
+
+    fn drop_instance(&mut self, index: usize) {
+        self.standby_records += self.instances[index].take().map_or(0, |stepped| stepped.standby_records());
+    }
+
+    /// How many records of changelogs were read for copies of tasks, and not for tasks.
+    pub fn standby_records(&self) -> u64 {
+        self.standby_records + self.instances.iter().flatten().map(Stepped::standby_records).sum::<u64>()
     }
 
     /// Runs every instance until all that there is has been processed.

@@ -46,29 +46,35 @@ struct Together {
     cluster: MemoryBroker,
     broker: Arc<dyn Broker>,
     options: Options,
+    define: fn(&TopologyBuilder),
     processes: BTreeMap<&'static str, Process>,
     now: i64,
     round_ms: i64,
 }
 
 impl Together {
-    /// None started yet; `change` changes the options.
+    /// None started yet, of what counts by key; `change` changes the options.
     fn new(change: impl FnOnce(&mut Options)) -> Together {
+        Together::of(counts, CleanupPolicy::Delete, change)
+    }
+
+    /// As `new`, of another topology, whose input is kept so.
+    fn of(define: fn(&TopologyBuilder), input_policy: CleanupPolicy, change: impl FnOnce(&mut Options)) -> Together {
         let cluster = MemoryBroker::new();
         let broker = cluster.client(ClientSettings::new("app"));
-        for topic in [input(), output()] {
-            let (name, cleanup_policy) = (topic.name().to_owned(), CleanupPolicy::Delete);
+        for (topic, cleanup_policy) in [(input(), input_policy), (output(), CleanupPolicy::Delete)] {
+            let name = topic.name().to_owned();
             let (partitions, replication_factor, config) = (PARTITIONS, None, BTreeMap::new());
             broker.create(&[NewTopic { name, partitions, replication_factor, cleanup_policy, config }]).unwrap();
         }
         let mut options = Options { commit_interval_ms: 1, standby_replicas: 1, ..Options::new("app", "none") };
         change(&mut options);
-        let application = Application::new(options.clone(), Arc::new(counts)).unwrap();
+        let application = Application::new(options.clone(), Arc::new(define)).unwrap();
         let plan = application.plan(&*broker).unwrap();
         application.create_topics(&*broker, &plan).unwrap();
         let now = 1_000_000;
         cluster.advance_to(now);
-        Together { cluster, broker, options, processes: BTreeMap::new(), now, round_ms: ROUND_MS }
+        Together { cluster, broker, options, define, processes: BTreeMap::new(), now, round_ms: ROUND_MS }
     }
 
     fn start(&mut self, name: &'static str) {
@@ -78,7 +84,7 @@ impl Together {
     fn start_with(&mut self, name: &'static str, change: impl FnOnce(&mut Options)) {
         let mut options = Options { instance_id: name.to_owned(), ..self.options.clone() };
         change(&mut options);
-        let application = Application::new(options, Arc::new(counts)).unwrap();
+        let application = Application::new(options, Arc::new(self.define)).unwrap();
         let client = self.cluster.client(ClientSettings {
             member_name: format!("{name}-"),
             session_timeout_ms: SESSION_MS,
@@ -176,8 +182,13 @@ impl Together {
     }
 
     fn write(&mut self, keys: usize) {
+        self.write_value(keys, 1);
+    }
+
+    fn write_value(&mut self, keys: usize, value: i64) {
         let mut writer = RecordWriter::new(&*self.broker).unwrap();
-        (0..keys).for_each(|key| writer.send(&input(), &Record::new(key.to_string(), Some(1), self.now)).unwrap());
+        let record = |key: usize| Record::new(key.to_string(), Some(value), self.now);
+        (0..keys).for_each(|key| writer.send(&input(), &record(key)).unwrap());
         writer.flush().unwrap();
     }
 

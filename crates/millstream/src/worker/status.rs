@@ -36,6 +36,8 @@ pub struct WorkerStatus {
     intake: AtomicU8,
     stores: Mutex<BTreeMap<Arc<str>, StoreSize>>,
     tasks: Mutex<Vec<TaskStatus>>,
+    /// How often the tasks were set.
+    changes: AtomicU64,
     positions: Mutex<BTreeMap<TaskId, Vec<i64>>>,
     late: Mutex<BTreeMap<Arc<str>, u64>>,
     /// When, in ms, a record is tried again that failed, or will be; 0 before the first.
@@ -160,8 +162,14 @@ impl WorkerStatus {
         self.errors.add(labels, count);
     }
 
+    /// Another number after each change of the tasks.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     pub(crate) fn set_tasks(&self, tasks: Vec<TaskStatus>) {
         *self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = tasks;
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// For each of its tasks, standbys included, up to where its stores hold each of their changelogs; -1 where the task

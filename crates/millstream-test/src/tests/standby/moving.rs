@@ -118,3 +118,39 @@ fn a_changelog_whose_records_are_gone_is_read_anew() {
     together.until(|t| t.standby("a") == [2, 3]);
     assert_eq!(together.active("a"), [0, 1]);
 }
+
+/// The sum of all values of a table that is kept in its source topic.
+fn sum(b: &TopologyBuilder) {
+    b.table_from_changelog(&input(), "rows")
+        .group_by(Topic::new("all", Utf8, Be64), |_, value| ("sum".to_string(), *value))
+        .reduce(Store::new("sum", Utf8, Be64), |sum, value| sum + value, |sum, value| sum - value)
+        .to_stream()
+        .to(&output());
+}
+
+#[test]
+fn of_a_source_topic_no_more_is_copied_than_what_is_processed() {
+    let mut together = Together::of(sum, CleanupPolicy::Compact, |options| options.commit_interval_ms = 3_000);
+    together.start("a");
+    together.start("b");
+    let states = |t: &Together, name: &str| {
+        let status = t.processes[name].instance.status();
+        let all = status.iter().flat_map(|worker| worker.tasks()).map(|task| task.state).collect::<Vec<_>>();
+        let running = all.iter().filter(|state| **state == TaskState::Running).count();
+        (running, all.len() - running)
+    };
+    together.until(|t| states(t, "a") == (4, 4) && states(t, "b") == (4, 4));
+    together.write_value(KEYS, 10);
+    together.pass(12_000);
+    let copied = together.copied("a");
+    assert!(copied >= KEYS as u64 / 3, "{copied}: the rows of b's tasks are copied once they are processed");
+    // b has read this when it is killed, and has not committed it.
+    together.write_value(KEYS, 7);
+    together.pass(1_000);
+    assert_eq!(together.copied("a"), copied);
+    together.kill("b");
+    together.until(|t| states(t, "a") == (8, 0));
+    together.pass(20_000);
+    // With rows from beyond, 7 would be subtracted where 10 must be.
+    assert_eq!(together.results()["sum"].last(), Some(&(7 * KEYS as i64)));
+}

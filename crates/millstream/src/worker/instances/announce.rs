@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,6 +6,7 @@ use super::control::AGAIN_MS;
 use super::{AnnouncedPhase, AnnouncedTask, Announcement};
 use crate::broker::{Broker, BrokerError, Outgoing, Producer, TopicId};
 use crate::record::{Headers, Timestamp};
+use crate::task::TaskId;
 use crate::worker::{Instance, Phase, TaskState};
 
 /// How often an instance tells of itself, in ms, where nothing has changed.
@@ -12,6 +14,14 @@ pub(super) const TELL_MS: i64 = 3_000;
 
 /// How long the end may wait for the last announcement to arrive.
 const LAST_WORD: Duration = Duration::from_millis(500);
+
+/// What was looked at when it was last decided whether there is news.
+#[derive(Default)]
+pub(super) struct Seen {
+    phase: Option<Phase>,
+    open: BTreeSet<TaskId>,
+    changes: u64,
+}
 
 impl Instance {
     /// What is to be told of this instance.
@@ -68,6 +78,13 @@ impl Instance {
         if waits || (self.application.options.static_membership && self.phase == Phase::Stopping) {
             return;
         }
+        let is_time = self.instances.told.as_ref().is_none_or(|(_, at)| clock - at >= TELL_MS);
+        let changes = self.workers.iter().map(|worker| worker.status.changes()).sum();
+        let Seen { phase, open, changes: seen } = &self.instances.seen;
+        if !is_time && *phase == Some(self.phase) && *open == self.open && *seen == changes {
+            return;
+        }
+        self.instances.seen = Seen { phase: Some(self.phase), open: self.open.clone(), changes };
         let announcement = self.announcement();
         let is_due = self
             .instances

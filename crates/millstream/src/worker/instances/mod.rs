@@ -36,6 +36,7 @@ pub(super) struct Instances {
     producer: Option<Box<dyn Producer>>,
     /// What was told last, and when; nothing yet.
     told: Option<(Announcement, Timestamp)>,
+    seen: announce::Seen,
     /// After a failure, nothing is told before then.
     tell_at: Timestamp,
     /// How many tasks each sub-topology has, once the broker was asked.
@@ -60,6 +61,7 @@ impl Instances {
             clock: Elapsed::default(),
             producer: None,
             told: None,
+            seen: announce::Seen::default(),
             tell_at: Timestamp::MIN,
             counts: None,
             ask_counts_at: Timestamp::MIN,

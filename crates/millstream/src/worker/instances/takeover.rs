@@ -73,9 +73,14 @@ impl Instance {
         let ids = &claim.transactional_ids;
         let workers: BTreeSet<usize> =
             claim.tasks.iter().filter(|_| !ids.is_empty()).map(|task| worker_of(*task, ids.len())).collect();
-        for id in workers.into_iter().map(|worker| &ids[worker]) {
-            let is_own = (0..self.workers.len()).any(|worker| self.transactional_id(worker).as_ref() == Some(id));
-            let Some(member) = self.member.as_mut().filter(|_| !is_own) else { continue };
+        // Whatever the topic says, nobody's but that instance's.
+        let of_instance = format!("{}-{}-", self.application.options.application_id, claim.instance_id);
+        let ids = workers
+            .into_iter()
+            .map(|worker| &ids[worker])
+            .filter(|id| id.strip_prefix(&of_instance).is_some_and(|worker| worker.parse::<usize>().is_ok()));
+        for id in ids {
+            let Some(member) = &mut self.member else { continue };
             tracing::info!(instance_id = %claim.instance_id, id, "ending the transaction of who had tasks before");
             // A new producer of that id ends it.
             if let Err(error) = member.producer(Some(id), &[]) {
