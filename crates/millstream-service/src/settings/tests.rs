@@ -147,7 +147,7 @@ fn every_error_is_told_with_its_place() {
             "--set commit_interval: commit_interval: unknown key; did you mean `commit_interval_ms`? Accepted at the top: \
              application_id, instance_id, bootstrap_servers, workers, guarantee, commit_interval_ms, offset_reset, \
              max_task_idle_ms, idle_timeout_ms, watermark_interval_ms, buffered_records_per_partition, replication_factor, repartition_purge_interval_ms, \
-             parked_ms, broker_wait_ms, shutdown_timeout_ms, http, log, kafka",
+             parked_ms, memory_limit, memory_limit_grace_ms, broker_wait_ms, shutdown_timeout_ms, http, log, kafka",
             "--set workers.x: workers: found a section; accepted: a whole number from 1 to 1024",
             "--set application_id: application_id: found an empty text; accepted: a text",
             "app (built in):2:12: guarantee: found `exactly_twice`; accepted: exactly_once, at_least_once",
@@ -269,6 +269,8 @@ buffered_records_per_partition: 1000
 replication_factor: null
 repartition_purge_interval_ms: 30000
 parked_ms: 600000
+memory_limit: null
+memory_limit_grace_ms: 10000
 broker_wait_ms: 60000
 shutdown_timeout_ms: 4500
 http:
