@@ -12,7 +12,7 @@ use crate::record::{Headers, Timestamp};
 use crate::serde::{Be64, Json, Utf8};
 use crate::state::{
     Bounds, JoinSide, JoinWindowStore, KeyValueStore, OrderedStore, SeenStore, SessionStore, SortedStore, StateStore,
-    Store, StoreId, SuppressBuffer, TimerStore, Unjoined, UnjoinedStore, VersionedStore, WindowStore,
+    Store, StoreId, SuppressBuffer, TimerStore, Unjoined, UnjoinedStore, VersionedPut, VersionedStore, WindowStore,
 };
 use crate::time::{Clock, PunctuationType};
 use crate::window::Window;
@@ -109,7 +109,8 @@ fn check_all() -> Vec<String> {
     let store = TimerStore::new(id, "timers".into(), Utf8, PunctuationType::StreamTime, &clock);
     check("timers", store.erased(), |row| store.set(key(row), row), &mut bad);
     let store = VersionedStore::new(id, texts(), Duration::from_secs(1_000_000));
-    check("versions", store.erased(), |row| drop(store.put(key(row / 3), Some(text(row)), row)), &mut bad);
+    let put = |row| assert_ne!(store.put(key(row / 3), Some(text(row)), row), VersionedPut::TooLate);
+    check("versions", store.erased(), put, &mut bad);
     let store = SeenStore::new(id, Store::new("seen", Utf8, Be64), i64::MAX);
     check("seen ids", store.erased(), |row| assert!(store.pass(key(row), row, 0)), &mut bad);
     bad
