@@ -55,7 +55,7 @@ fn of_container(text: &str) -> Option<u64> {
 
 /// The process' memory that is in use: resident bytes.
 pub(crate) fn resident() -> Option<u64> {
-    // In pages; all that the kernel says of them in /proc/self/smaps costs more.
+    // Beside it /proc/self/statm has pages, whose size is still to be asked for.
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)

@@ -94,8 +94,11 @@ const COUNTERS: [(&str, &str); 6] = [
     ("millstream_aborts_total", "Times that tasks went back to their last commit."),
 ];
 
+/// A gauge's name, its help, and where its number is.
+type StoreGauge = (&'static str, &'static str, fn(&StoreSize) -> u64);
+
 /// What is told of each store.
-const STORE_GAUGES: [(&str, &str, fn(&StoreSize) -> u64); 2] = [
+const STORE_GAUGES: [StoreGauge; 2] = [
     ("millstream_store_bytes", "About how many bytes of memory a store takes.", |size| size.bytes),
     ("millstream_store_rows", "How many rows a store has.", |size| size.rows),
 ];

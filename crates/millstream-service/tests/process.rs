@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         return service().main_from([program].into_iter().chain(arguments.into_iter().skip(1)));
     }
     let filter = arguments.iter().find(|argument| !argument.starts_with('-')).cloned().unwrap_or_default();
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 12] = [
         ("counts_to_the_end", counts_to_the_end),
         ("prints_its_topology_and_plan", prints_its_topology_and_plan),
         ("prints_its_settings_without_secrets", prints_its_settings_without_secrets),
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         ("a_second_signal_ends_at_once", a_second_signal_ends_at_once),
         ("fails_with_1_on_a_bad_record", fails_with_1_on_a_bad_record),
         ("logs_json", logs_json),
+        ("ends_with_1_at_its_limit_of_memory", ends_with_1_at_its_limit_of_memory),
     ];
     for (name, test) in tests.iter().filter(|(name, _)| name.contains(&filter)) {
         println!("test {name}");
@@ -55,7 +56,19 @@ fn counts() -> Topic<String, i64> {
     Topic::new("counts", Utf8, Be64)
 }
 
+/// Keeps 256 KiB for each line.
+fn growing(b: &TopologyBuilder) {
+    b.stream(&lines())
+        .group_by(Topic::new("words", Utf8, Utf8), |_, line| line.clone())
+        .aggregate(Store::new("kept", Utf8, Bytes).without_changelog(), || vec![1; 1 << 18], |_, _, _| {})
+        .to_stream()
+        .filter(|_, _| false);
+}
+
 fn topology(b: &TopologyBuilder) {
+    if std::env::var_os("GROWING").is_some() {
+        return growing(b);
+    }
     b.stream(&lines())
         .flat_map_values(|line| line.split_whitespace().map(str::to_lowercase).collect::<Vec<_>>())
         .group_by(Topic::new("words", Utf8, Utf8), |_, word| word.clone())
@@ -393,4 +406,25 @@ fn logs_json() {
         assert!(line["target"].as_str().unwrap().starts_with("millstream_service"), "{line}");
     }
     assert!(log.contains("\"message\":\"loading the example input\""), "{log}");
+}
+
+/// More and more lines come; the process slows down, says why it is not ready, and ends in order.
+fn ends_with_1_at_its_limit_of_memory() {
+    let input: Vec<String> = (0..4000).map(|line| format!("line {line}")).collect();
+    let mut running = Running::start(
+        command(&["--keep-running", "--set", "memory_limit=200MiB", "--set", "memory_limit_grace_ms=1500"])
+            .env("GROWING", "1")
+            .env("INPUT", input.join("\n")),
+    );
+    let port = running.port();
+    running.wait_for("85 % or more: reading slowly");
+    let message = running.wait_for("so nothing is read any more");
+    assert!(message.contains("of 200 MiB") && message.contains("The largest stores: kept"), "{message}");
+    let ready = get(port, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("so nothing is read any more"), "{ready}");
+    let metrics = get(port, "/metrics");
+    assert!(metrics.contains("millstream_store_bytes{worker=\"0\",store=\"kept\"}"), "{metrics}");
+    assert_eq!(running.end().0, 1);
+    running.wait_for("It stayed there for 1500 ms: ending");
+    assert!(!running.seen.iter().any(|line| line.contains("did not end within")), "{:?}", running.seen);
 }

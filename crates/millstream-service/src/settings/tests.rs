@@ -149,7 +149,7 @@ fn every_error_is_told_with_its_place() {
             "--set commit_interval: commit_interval: unknown key; did you mean `commit_interval_ms`? Accepted at the top: \
              application_id, instance_id, bootstrap_servers, workers, guarantee, commit_interval_ms, offset_reset, \
              max_task_idle_ms, idle_timeout_ms, watermark_interval_ms, buffered_records_per_partition, replication_factor, repartition_purge_interval_ms, \
-             parked_ms, standby_replicas, rack, warmup_timeout_ms, acceptable_recovery_lag, errors, broker_wait_ms, broker_lost_timeout_ms, stuck_after_ms, shutdown_timeout_ms, http, log, kafka",
+             parked_ms, standby_replicas, rack, warmup_timeout_ms, acceptable_recovery_lag, errors, memory_limit, memory_limit_grace_ms, broker_wait_ms, broker_lost_timeout_ms, stuck_after_ms, shutdown_timeout_ms, http, log, kafka",
             "--set workers.x: workers: found a section; accepted: a whole number from 1 to 1024",
             "--set application_id: application_id: found an empty text; accepted: a text",
             "app (built in):2:12: guarantee: found `exactly_twice`; accepted: exactly_once, at_least_once",
@@ -284,6 +284,8 @@ errors:
     attempts: 1
     backoff_ms: 1000
   dead_letter_topic: null
+memory_limit: null
+memory_limit_grace_ms: 10000
 broker_wait_ms: 60000
 broker_lost_timeout_ms: 0
 stuck_after_ms: 30000

@@ -2,6 +2,7 @@
 //! restore from the compacted changelog what was there.
 
 mod maps;
+mod memory;
 mod snapshots;
 mod timers;
 mod upgrade;

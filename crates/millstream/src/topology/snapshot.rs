@@ -70,9 +70,11 @@ mod tests {
 
     use super::{SnapshotStep, TaskCursor, TaskGraph};
     use crate::broker::Message;
-    use crate::prelude::*;
-    use crate::state::GlobalStores;
-    use crate::topology::Define;
+    use crate::record::Headers;
+    use crate::serde::{Be64, Utf8};
+    use crate::state::{GlobalStores, Store};
+    use crate::topic::Topic;
+    use crate::topology::{Define, TopologyBuilder};
 
     /// A store's name, a key and a value.
     type Row = (String, Vec<u8>, Vec<u8>);
