@@ -9,6 +9,7 @@ mod global;
 mod grouping;
 mod join_windowed;
 mod parking;
+mod rebalances;
 mod stepped;
 mod stores;
 mod tables;
