@@ -2,7 +2,6 @@
 
 mod bounded;
 mod calls;
-mod crashes;
 mod kills;
 mod model;
 mod purging;

@@ -85,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let settings = settings(&arguments.bootstrap_servers, manner.group_protocol(), &arguments.application_id);
     let mut broker: Arc<dyn Broker> = Arc::new(KafkaBroker::new(settings)?);
     if manner.offsets_outside {
-        broker = Arc::new(OffsetsOutside { broker, pause: PAUSE, fenced_every: None });
+        broker = Arc::new(OffsetsOutside { broker, pause: PAUSE });
     }
     let options = Options {
         workers: 2,

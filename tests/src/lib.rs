@@ -4,5 +4,4 @@ pub mod check;
 pub mod cluster;
 pub mod faults;
 pub mod running;
-pub mod simulation;
 pub mod workload;

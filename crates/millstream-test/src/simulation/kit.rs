@@ -55,7 +55,7 @@ use crate::topics::{create_own_topics, own_topics};
 /// .check(move |run| {
 ///     let ordered: i64 = run.records(&orders).into_iter().filter_map(|record| record.value).sum();
 ///     let mut last = std::collections::BTreeMap::new();
-///     run.records(&totals).into_iter().for_each(|record| drop(last.insert(record.key, record.value.unwrap())));
+///     run.records(&totals).into_iter().for_each(|record| _ = last.insert(record.key, record.value.unwrap()));
 ///     assert_eq!(last.values().sum::<i64>(), ordered);
 /// })
 /// .run(0..3);
