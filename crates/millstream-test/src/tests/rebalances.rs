@@ -32,9 +32,14 @@ fn what_is_lost_before_it_was_answered_for_is_not_read() {
     for _ in 0..10 {
         stays.step();
     }
+    assert_eq!(stays.tasks(), 0, "its assignment is not answered for");
+    assert!(cluster.held_markers() > 0);
     // It is thrown out again, and another one is given everything, before it hears of that.
     assert!(cluster.evict("app", 0));
     let mut comes = Process::start("comes", &cluster);
+    for _ in 0..10 {
+        comes.step();
+    }
     for _ in 0..10 {
         stays.step();
     }
