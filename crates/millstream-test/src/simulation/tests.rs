@@ -75,3 +75,14 @@ fn a_run_tells_its_faults_input_output_and_state() {
     }
     assert_eq!(rows.values().sum::<i64>(), 50);
 }
+
+#[test]
+fn what_is_behind_a_repartition_topic_is_compared_without_order() {
+    let lines = || Topic::new("lines", Unit, Utf8);
+    let word_count = move |b: &TopologyBuilder| {
+        let by_word = b.stream(&lines()).group_by(Topic::new("words", Utf8, Utf8), |_, word| word.clone());
+        by_word.count(Store::new("counts", Utf8, Be64)).to_stream().to(&Topic::<_, i64>::new("counts", Utf8, Be64));
+    };
+    let line = |random: &mut super::Random| ((), format!("word {}", random.below(20)));
+    Simulation::of(word_count).unordered().input(&lines(), line).run(0..10);
+}
