@@ -4,7 +4,6 @@ mod away;
 mod bad_input;
 mod bounded;
 mod calls;
-mod crashes;
 mod kills;
 mod model;
 mod purging;

@@ -1,19 +1,16 @@
 //! Windows, joins and timers behind repartition topics: their final results do not depend on the order within a bound, on how
 //! many partitions there are, or on what vanishes and is refused on the way.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
-use millstream::broker::{Broker, CleanupPolicy, NewTopic};
+use millstream::broker::Broker;
 use millstream::client::{RecordWriter, read_all};
 use millstream::prelude::*;
-use millstream::topology::Define;
-use millstream::worker::{Guarantee, Moment, Options};
-use millstream_memory::{ClientSettings, MemoryBroker};
+use millstream::worker::{Guarantee, Options};
+use millstream_test::Simulation;
+use millstream_test::simulation::{Odds, Random};
 use millstream_tests::running::HANG;
-use millstream_tests::simulation::{Fault, Simulation};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -201,63 +198,24 @@ fn history(seed: u64) -> Vec<(Event, i64)> {
     events
 }
 
-fn load(broker: &dyn Broker, partitions: i32, order: u64) {
-    let (results, windows) = (
-        [joined().name().to_owned(), reminded().name().to_owned()],
-        [counted(), summed(), sessions(), sliding(), suppressed()],
-    );
-    let names =
-        [events().name().to_owned()].into_iter().chain(results).chain(windows.map(|topic| topic.name().to_owned()));
-    let topics: Vec<_> = names
-        .map(|name| NewTopic {
-            name,
-            partitions,
-            replication_factor: None,
-            cleanup_policy: CleanupPolicy::Delete,
-            config: BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]),
+/// The topology over the history, to its end.
+fn simulation(partitions: i32, order: u64) -> Simulation {
+    let load = move |writer: &mut RecordWriter, _: &mut Random| {
+        history(order).into_iter().try_for_each(|(event, timestamp)| {
+            writer.send(&events(), &Record::new(event.0 as u64, Some(event), timestamp))
         })
-        .collect();
-    broker.create(&topics).unwrap();
-    let mut writer = RecordWriter::new(broker).unwrap();
-    for (event, timestamp) in history(order) {
-        writer.send(&events(), &Record::new(event.0 as u64, Some(event), timestamp)).unwrap();
-    }
-    writer.flush().unwrap();
-}
-
-/// A run over the history to its end; `disturbed`: instances come, go and vanish.
-fn run(seed: u64, partitions: i32, order: u64, disturbed: bool, fault: Fault) -> Results {
-    run_with(Guarantee::ExactlyOnce, seed, partitions, order, disturbed, fault)
-}
-
-fn run_with(guarantee: Guarantee, seed: u64, partitions: i32, order: u64, disturbed: bool, fault: Fault) -> Results {
-    let mut random = StdRng::seed_from_u64(seed);
-    let cluster = MemoryBroker::new();
-    load(&*cluster.client(ClientSettings::new("load")), partitions, order);
-    let options = Options {
-        guarantee,
-        commit_interval_ms: 0,
-        parked_ms: 2_000,
-        until: Some(Moment::End),
-        watermark_interval_ms: 0,
-        ..Options::new("model", "any")
     };
-    let define: Define = Arc::new(define);
-    let mut simulation = Simulation::new(&cluster, &options, &define, fault).unwrap();
-    if disturbed {
-        for _ in 0..60 {
-            let steps = random.random_range(1..400);
-            simulation.run(&mut random, steps);
-            simulation.disturb(&mut random).unwrap();
-        }
-    }
-    simulation.settle(&mut random).unwrap();
-    results(&*simulation.client())
+    let options = |options: &mut Options| (options.commit_interval_ms, options.watermark_interval_ms) = (0, 0);
+    Simulation::of(define).partitions(partitions).load(load).options(options)
+}
+
+fn undisturbed(partitions: i32, order: u64) -> Results {
+    results(simulation(partitions, order).calm().run_seed(order).broker())
 }
 
 #[test]
 fn the_order_and_the_number_of_partitions_change_nothing() {
-    let expected = run(0, 1, 0, false, Fault::None);
+    let expected = undisturbed(1, 0);
     let sum_of = |topic: &str| {
         let of_topic = expected.iter().filter(|line| line.starts_with(&format!("model-{topic} ")));
         of_topic
@@ -269,18 +227,17 @@ fn the_order_and_the_number_of_partitions_change_nothing() {
     assert!(pairs > 1_000 && expected.len() > pairs, "{pairs} pairs of {} results", expected.len());
     for partitions in [1, 3, 12] {
         for order in 1..4 {
-            let found = run(order, partitions, order, false, Fault::None);
+            let found = undisturbed(partitions, order);
             compare(&expected, &found, &format!("{partitions} partitions, order {order}"));
         }
     }
 }
 
 #[test]
-fn what_vanishes_or_is_refused_changes_nothing() {
-    let expected = run(0, 2, 0, false, Fault::None);
-    for seed in 0..8 {
-        compare(&expected, &run(seed, 2, 0, true, Fault::None), &format!("crashes, seed {seed}"));
-        compare(&expected, &run(seed, 2, 0, true, Fault::Aborts), &format!("refusals, seed {seed}"));
+fn whatever_goes_wrong_changes_nothing() {
+    let expected = undisturbed(2, 0);
+    for seed in 0..6 {
+        compare(&expected, &results(simulation(2, 0).run_seed(seed).broker()), &format!("seed {seed}"));
     }
 }
 
@@ -290,9 +247,12 @@ fn at_least_once_loses_no_pair_and_no_timer() {
     let once = |line: &&String| {
         line.starts_with("model-reminded") || (line.starts_with("model-joined") && !line.contains("None"))
     };
-    let expected = run(0, 2, 0, false, Fault::None);
+    let expected = undisturbed(2, 0);
     for seed in 0..4 {
-        let found = run_with(Guarantee::AtLeastOnce, seed, 2, 0, true, Fault::None);
+        // Nobody goes on beside the new owner of its partitions.
+        let odds = |odds: &mut Odds| (odds.pause, odds.rebalance) = (0, 0);
+        let simulation = simulation(2, 0).options(|options| options.guarantee = Guarantee::AtLeastOnce).odds(odds);
+        let found = results(simulation.run_seed(seed).broker());
         let lost: Vec<_> = expected.iter().filter(once).filter(|line| !found.contains(line)).take(5).collect();
         assert!(lost.is_empty(), "seed {seed}: lost {lost:#?}");
     }

@@ -113,7 +113,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     let mut broker: Arc<dyn Broker> = Arc::new(KafkaBroker::new(settings)?);
     if manner.offsets_outside {
-        broker = Arc::new(OffsetsOutside { broker, pause: PAUSE, fenced_every: None });
+        broker = Arc::new(OffsetsOutside { broker, pause: PAUSE });
     }
     let define = if arguments.steady { Steady(id).define() } else { Workload(id).define() };
     let application = Application::new(options(arguments), define)?;

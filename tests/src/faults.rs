@@ -1,12 +1,12 @@
-//! Brokers with faults. One breaks exactly once, to see that the checks notice: positions are committed outside of the
-//! transaction, before it. The other refuses commits, which must change nothing in the end.
+//! A broker that breaks exactly once, to see that the checks notice: positions are committed outside of the transaction, before
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use millstream::broker::{
-    Assignment, Broker, BrokerError, Committed, ErrorKind, GroupEvent, GroupMember, NewTopic, Outgoing,
-    PartitionReader, Producer, TopicDescription, TopicId, TopicPartition,
+    Assignment, Broker, BrokerError, Committed, GroupEvent, GroupMember, NewTopic, Outgoing, PartitionReader, Producer,
+    TopicDescription, TopicId, TopicPartition,
 };
 
 /// Commits positions outside of the transaction, and the transaction only after a while.
@@ -15,12 +15,7 @@ pub struct OffsetsOutside {
     pub broker: Arc<dyn Broker>,
     /// How long the transaction is held back after the positions: time for a kill.
     pub pause: Duration,
-    /// Instead of a kill: of so many commits of a producer the last one is fenced between the two.
-    pub fenced_every: Option<u32>,
 }
-
-/// Refuses some commits, as a broker does that asks for an abort: of so many of a producer the last one.
-pub struct AbortedEvery(pub Arc<dyn Broker>, pub u32);
 
 impl Broker for OffsetsOutside {
     fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicDescription>>, BrokerError> {
@@ -44,8 +39,7 @@ impl Broker for OffsetsOutside {
     }
 
     fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError> {
-        let fault = Fault::Outside { pause: self.pause, fenced_every: self.fenced_every };
-        Ok(Box::new(Member { member: self.broker.join(topics)?, fault }))
+        Ok(Box::new(Member { member: self.broker.join(topics)?, pause: self.pause }))
     }
 
     fn reader(&self, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
@@ -57,50 +51,9 @@ impl Broker for OffsetsOutside {
     }
 }
 
-impl Broker for AbortedEvery {
-    fn describe(&self, topics: &[&str]) -> Result<Vec<Option<TopicDescription>>, BrokerError> {
-        self.0.describe(topics)
-    }
-
-    fn create(&self, topics: &[NewTopic]) -> Result<(), BrokerError> {
-        self.0.create(topics)
-    }
-
-    fn delete_records(&self, before: &[(TopicPartition, i64)]) -> Result<(), BrokerError> {
-        self.0.delete_records(before)
-    }
-
-    fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
-        self.0.end_offsets(partitions)
-    }
-
-    fn offsets_at(&self, partitions: &[TopicPartition], timestamp: i64) -> Result<Vec<Option<i64>>, BrokerError> {
-        self.0.offsets_at(partitions, timestamp)
-    }
-
-    fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError> {
-        let fault = Fault::Abort { every: self.1 };
-        Ok(Box::new(Member { member: self.0.join(topics)?, fault }))
-    }
-
-    fn reader(&self, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
-        self.0.reader(assignment)
-    }
-
-    fn producer(&self, topics: &[Arc<str>]) -> Result<Box<dyn Producer>, BrokerError> {
-        self.0.producer(topics)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Fault {
-    Outside { pause: Duration, fenced_every: Option<u32> },
-    Abort { every: u32 },
-}
-
 struct Member {
     member: Box<dyn GroupMember>,
-    fault: Fault,
+    pause: Duration,
 }
 
 impl GroupMember for Member {
@@ -127,7 +80,7 @@ impl GroupMember for Member {
     ) -> Result<Box<dyn Producer>, BrokerError> {
         let records = self.member.producer(transactional_id, topics)?;
         let positions = self.member.producer(None, topics)?;
-        Ok(Box::new(Split { records, positions, fault: self.fault, commits: 0 }))
+        Ok(Box::new(Split { records, positions, pause: self.pause }))
     }
 
     fn leave(self: Box<Self>) -> Result<(), BrokerError> {
@@ -138,8 +91,7 @@ impl GroupMember for Member {
 struct Split {
     records: Box<dyn Producer>,
     positions: Box<dyn Producer>,
-    fault: Fault,
-    commits: u32,
+    pause: Duration,
 }
 
 impl Producer for Split {
@@ -156,22 +108,9 @@ impl Producer for Split {
     }
 
     fn commit(&mut self, offsets: &[(TopicPartition, Committed)]) -> Result<(), BrokerError> {
-        self.commits += 1;
-        match self.fault {
-            Fault::Abort { every } if self.commits.is_multiple_of(every) => {
-                Err(BrokerError::new(ErrorKind::Abort, "this commit is refused"))
-            }
-            Fault::Abort { .. } => self.records.commit(offsets),
-            Fault::Outside { pause, fenced_every } => {
-                self.positions.commit(offsets)?;
-                if fenced_every.is_some_and(|every| self.commits.is_multiple_of(every)) {
-                    let message = "fenced between the positions and the transaction";
-                    return Err(BrokerError::new(ErrorKind::Fenced, message));
-                }
-                std::thread::sleep(pause);
-                self.records.commit(&[])
-            }
-        }
+        self.positions.commit(offsets)?;
+        std::thread::sleep(self.pause);
+        self.records.commit(&[])
     }
 
     fn abort(&mut self) -> Result<(), BrokerError> {

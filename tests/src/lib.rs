@@ -6,5 +6,4 @@ pub mod cluster;
 pub mod faults;
 pub mod proxy;
 pub mod running;
-pub mod simulation;
 pub mod workload;

@@ -10,6 +10,7 @@ mod global;
 mod grouping;
 mod join_windowed;
 mod parking;
+mod rebalances;
 mod restoring;
 mod standby;
 mod stepped;

@@ -15,6 +15,8 @@ mod random;
 mod records;
 mod run;
 pub mod suite;
+#[cfg(test)]
+mod tests;
 mod world;
 
 pub use fault::{Fault, FaultCounts};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millstream::broker::{CleanupPolicy, NewTopic};
+use millstream::broker::{Broker, CleanupPolicy, NewTopic};
 use millstream::client::{RecordWriter, read_all};
 use millstream::prelude::*;
 use millstream::worker::{Application, Instance, Options, Phase, Worker};
@@ -20,20 +20,25 @@ fn sums_and_counts(b: &TopologyBuilder) {
 }
 
 /// One process with one worker.
-struct Process {
-    instance: Instance,
-    worker: Worker,
+pub(super) struct Process {
+    pub(super) instance: Instance,
+    pub(super) worker: Worker,
 }
 
 impl Process {
-    fn start(name: &str, cluster: &MemoryBroker) -> Self {
-        let application = application(name);
+    pub(super) fn start(name: &str, cluster: &MemoryBroker) -> Self {
+        Process::of(name, cluster, sums_and_counts)
+    }
+
+    /// One that runs another topology, with the same topics.
+    pub(super) fn of(name: &str, cluster: &MemoryBroker, define: fn(&TopologyBuilder)) -> Self {
+        let application = application(name, define);
         let broker = cluster.client(ClientSettings::new("app"));
         let (instance, mut seeds) = Instance::start(application, broker, vec![Arc::new(|| ())]).unwrap();
         Process { instance, worker: Worker::from(seeds.remove(0)) }
     }
 
-    fn step(&mut self) -> Phase {
+    pub(super) fn step(&mut self) -> Phase {
         let phase = self.instance.step(Duration::ZERO);
         assert_eq!(self.instance.failure(), None);
         if phase != Phase::Stopped {
@@ -42,20 +47,19 @@ impl Process {
         phase
     }
 
-    fn tasks(&self) -> usize {
+    pub(super) fn tasks(&self) -> usize {
         self.instance.status().iter().map(|status| status.tasks().len()).sum()
     }
 }
 
-fn application(instance: &str) -> Arc<Application> {
+fn application(instance: &str, define: fn(&TopologyBuilder)) -> Arc<Application> {
     let options = Options { commit_interval_ms: 0, ..Options::new("app", instance) };
-    Application::new(options, Arc::new(sums_and_counts)).unwrap()
+    Application::new(options, Arc::new(define)).unwrap()
 }
 
-#[test]
-fn a_task_that_comes_back_finds_what_has_no_changelog_too() {
-    let cluster = MemoryBroker::new();
-    let application = application("none");
+/// Creates topics of 2 partitions.
+pub(super) fn prepare(cluster: &MemoryBroker) -> Arc<dyn Broker> {
+    let application = application("none", sums_and_counts);
     let broker = cluster.client(ClientSettings::new("app"));
     for topic in [input(), output()] {
         let (name, cleanup_policy) = (topic.name().to_owned(), CleanupPolicy::Delete);
@@ -65,12 +69,22 @@ fn a_task_that_comes_back_finds_what_has_no_changelog_too() {
     let plan = application.plan(&*broker).unwrap();
     assert_eq!(plan.without_changelog, ["sums".into()]);
     application.create_topics(&*broker, &plan).unwrap();
+    broker
+}
+
+/// Writes that value for each of the keys 0 to 7.
+pub(super) fn pipe(broker: &dyn Broker, value: i64) {
+    let mut writer = RecordWriter::new(broker).unwrap();
+    (0..8).for_each(|key: i32| writer.send(&input(), &Record::new(key.to_string(), Some(value), 0)).unwrap());
+    writer.flush().unwrap();
+}
+
+#[test]
+fn a_task_that_comes_back_finds_what_has_no_changelog_too() {
+    let cluster = MemoryBroker::new();
+    let broker = prepare(&cluster);
     let keys: Vec<String> = (0..8).map(|key| key.to_string()).collect();
-    let pipe = |value: i64| {
-        let mut writer = RecordWriter::new(&*broker).unwrap();
-        keys.iter().for_each(|key| writer.send(&input(), &Record::new(key.clone(), Some(value), 0)).unwrap());
-        writer.flush().unwrap();
-    };
+    let pipe = |value| pipe(&*broker, value);
 
     let mut stays = Process::start("stays", &cluster);
     pipe(10);
@@ -103,6 +117,6 @@ fn a_task_that_comes_back_finds_what_has_no_changelog_too() {
     }
 }
 
-fn until(mut step: impl FnMut() -> bool) {
+pub(super) fn until(mut step: impl FnMut() -> bool) {
     assert!((0..10_000).any(|_| step()), "it does not come to that");
 }

@@ -74,8 +74,9 @@ impl Task {
         let moved = moved.filter_map(|input| input.to_commit(time, is_finished));
         let before = offsets.len();
         offsets.extend(moved);
-        if offsets.len() == before && time != self.committed_time {
-            // Time went on without a record, and must not go back.
+        if offsets.len() == before && (time != self.committed_time || self.uncommitted() == Some(true)) {
+            // Time went on without a record, and must not go back. And whatever is written goes with a position: that is what
+            // the group refuses from who is not a member any more.
             offsets.extend(self.inputs.iter().find_map(|input| input.to_commit(time, is_finished)));
         }
         Ok(())
