@@ -1,12 +1,14 @@
 //! Standbys, static members, and instances that come to others.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use millstream::broker::Broker;
+use millstream::broker::{Broker, Outgoing, TopicId};
+use millstream::record::Headers;
 use millstream::worker::{Guarantee, Options};
-use millstream_kafka::GroupProtocol;
+use millstream_kafka::{GroupProtocol, KafkaBroker};
 use millstream_tests::check::check;
-use millstream_tests::cluster::Cluster;
+use millstream_tests::cluster::{Cluster, settings};
 use millstream_tests::running::{Running, until};
 use millstream_tests::workload::{Load, PARTITIONS, Workload};
 
@@ -111,5 +113,48 @@ fn a_static_member_that_is_started_anew_moves_nothing() {
         second.stop().unwrap();
         let findings = check(&*application.broker, &application.workload).unwrap();
         assert!(findings.is_exactly_once(), "{findings:?}");
+    }
+}
+
+/// A transaction that hides the end of a changelog would keep its task from running until its timeout.
+#[test]
+fn a_dead_owners_transaction_does_not_hold_up_who_takes_over() {
+    const TIMEOUT_MS: u64 = 90_000;
+    for cluster in clusters() {
+        let Cluster::Kafka { address, protocol } = &cluster else { continue };
+        let application = Application::prepare(cluster.clone(), false);
+        let engine =
+            millstream::worker::Application::new(application.options.clone(), application.workload.define()).unwrap();
+        let plan = engine.plan(&*application.broker).unwrap();
+        engine.create_topics(&*application.broker, &plan).unwrap();
+        let changelog = engine.topology.sub_topologies[0].stores.iter().find_map(|s| s.changelog.clone()).unwrap();
+
+        let mut settings = settings(address, *protocol, &application.id);
+        settings.producer_properties.insert("transaction.timeout.ms".into(), TIMEOUT_MS.to_string());
+        // A member of a group of its own: of a dead one nothing is left but its transaction.
+        settings.group_id = unique("dead");
+        let mut member = KafkaBroker::new(settings).unwrap().join(&[&*changelog]).unwrap();
+        let id = format!("{}-dead-0", application.id);
+        let mut dead = member.producer(Some(&id), &[changelog]).unwrap();
+        let (topic, partition, headers) = (TopicId(0), Some(0), &Headers::default());
+        let (key, value) = (Some(&b"k"[..]), Some(&b"v"[..]));
+        dead.send(Outgoing { topic, partition, timestamp: 1, key, value, headers }).unwrap();
+        dead.flush(Duration::from_secs(30)).unwrap();
+        let said = format!(
+            r#"{{"version":1,"order":"dead-","phase":"running","workers":1,"transactional_ids":["{id}"],"active":[{{"task":"0_0"}}]}}"#
+        );
+        let mut control = application.broker.producer(&[format!("{}-instances", application.id).into()]).unwrap();
+        let (key, value) = (Some(&b"dead"[..]), Some(said.as_bytes()));
+        control.send(Outgoing { topic, partition, timestamp: 1, key, value, headers }).unwrap();
+        control.commit(&[]).unwrap();
+
+        let options = Options { warmup_timeout_ms: 0, instance_id: "next".into(), ..application.options.clone() };
+        let since = Instant::now();
+        let next = Running::start(options, application.workload.define(), application.broker.clone()).unwrap();
+        until("all tasks", || Ok(next.runs(TASKS))).unwrap();
+        assert!(since.elapsed() < Duration::from_millis(TIMEOUT_MS * 2 / 3), "after {:?}", since.elapsed());
+        println!("{protocol:?}: all tasks run after {:?}", since.elapsed());
+        next.stop().unwrap();
+        drop((dead, member));
     }
 }

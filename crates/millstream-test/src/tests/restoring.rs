@@ -44,7 +44,8 @@ impl Broker for Faulty {
     }
 
     fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
-        let longer = self.longer.swap(0, Ordering::Relaxed);
+        let of_changelog = partitions.iter().any(|partition| *partition.topic == *CHANGELOG);
+        let longer = if of_changelog { self.longer.swap(0, Ordering::Relaxed) } else { 0 };
         Ok(self.broker.end_offsets(partitions)?.into_iter().map(|end| end + longer).collect())
     }
 
@@ -57,6 +58,10 @@ impl Broker for Faulty {
     }
 
     fn reader(&self, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
+        // The control topic is read, too.
+        if *assignment.partition.topic != *CHANGELOG {
+            return self.broker.reader(assignment);
+        }
         self.readers.fetch_add(1, Ordering::Relaxed);
         let is_refused = |left: u32| left.checked_sub(1);
         match self.refused.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_refused) {

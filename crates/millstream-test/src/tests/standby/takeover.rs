@@ -50,6 +50,18 @@ fn the_transaction_of_who_is_dead_is_ended_when_its_tasks_are_taken_over() {
 }
 
 #[test]
+fn who_is_started_anew_claims_what_it_had_until_it_joins() {
+    let mut together = killed_before_its_commit(|_| ());
+    together.start("b");
+    together.round();
+    let announced = together.announced()["b"].clone().unwrap();
+    assert!(announced.contains("\"warming\"") && announced.contains("\"0_2\""), "{announced}");
+    together.until(|t| t.active("a") == [0, 1] && t.active("b") == [2, 3]);
+    together.pass(10_000);
+    together.assert_counted(KEYS, 3);
+}
+
+#[test]
 fn who_lives_and_has_let_go_of_its_tasks_is_left_alone() {
     let mut together = Together::new(|_| ());
     together.start("a");

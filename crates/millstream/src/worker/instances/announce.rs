@@ -64,6 +64,11 @@ impl Instance {
                 }
             }
         }
+        if let (Phase::Warming, Some(before)) = (self.phase, &self.instances.warming.before) {
+            // Until it joins, what it had is as it left it: who takes that over must know whose transaction may be open.
+            announcement.active.clone_from(&before.active);
+            announcement.transactional_ids.clone_from(&before.transactional_ids);
+        }
         announcement.active.sort_by_key(|task| task.task);
         announcement.standby.sort_by_key(|task| task.task);
         announcement
