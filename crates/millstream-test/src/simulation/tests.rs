@@ -22,6 +22,14 @@ fn some_more_seeds() {
     run(60..120);
 }
 
+/// A revocation that was heard of late, after others had gone on: the state was parked with their changelogs' ends.
+#[test]
+fn seeds_that_once_failed() {
+    for seed in [13_720, 17_638] {
+        run(seed..seed + 1);
+    }
+}
+
 #[test]
 fn a_seed_is_the_same_run_to_the_last_event() {
     let mut hashes = Vec::new();

@@ -82,6 +82,11 @@ impl Task {
         Ok(())
     }
 
+    /// A position of the task as it is now, with its time; `None` before anything was read.
+    pub(crate) fn position(&self) -> Option<(TopicPartition, Committed)> {
+        self.inputs.iter().find_map(|input| input.to_commit(self.time_to_commit(), self.is_finished()))
+    }
+
     /// The commit went through: the values before are forgotten.
     pub(crate) fn note_committed(&mut self, now: Timestamp) {
         self.committed_time = self.time_to_commit();

@@ -12,7 +12,7 @@ impl Worker {
             self.abort(now);
             false
         } else {
-            self.try_commit(now)
+            self.try_commit(now) && self.owns(tasks, now)
         };
         let (opening, kept) =
             std::mem::take(&mut self.opening).into_iter().partition(|opening| tasks.contains(&opening.task));
@@ -41,6 +41,23 @@ impl Worker {
         }
         self.publish_tasks();
         self.report(Report::Closed { worker: self.index, readers });
+    }
+
+    /// Whether these tasks are still this member's, which a commit that had nothing to commit does not say: the changelogs of
+    /// others would have gone on, and what is here would be parked with their ends.
+    fn owns(&mut self, tasks: &[TaskId], now: Timestamp) -> bool {
+        let of = |task: &&Task| task.is_running() && tasks.contains(&task.id);
+        let positions: Vec<_> = self.tasks.iter().filter(of).filter_map(Task::position).collect();
+        let Some(output) = self.output.as_mut().filter(|_| !positions.is_empty()) else {
+            return false;
+        };
+        match output.producer.commit(&positions) {
+            Ok(()) => true,
+            Err(error) => {
+                self.recover(error.into(), now);
+                false
+            }
+        }
     }
 
     /// For each task the ends of its changelogs; nothing when the broker does not say.
