@@ -78,7 +78,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     workload.prepare(&*broker)?;
     let application = Application::new(Options::new(id.as_str(), "chaos"), workload.define())?;
     application.create_topics(&*broker, &application.plan(&*broker)?)?;
-    let instances = Instances::start(INSTANCES, arguments.manner.flags(), &cluster.bootstrap_servers(), &id)?;
+    let mut flags = arguments.manner.flags();
+    flags.extend(["--standby-replicas", "1"].map(str::to_owned));
+    let instances = Instances::start(INSTANCES, false, flags, &cluster.bootstrap_servers(), &id)?;
     let mut world = World { cluster, proxies, instances };
     let ended = disturb(arguments, seed, &mut world, &broker, &workload);
     let ok = match ended {

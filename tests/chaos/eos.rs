@@ -88,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let application = Application::new(Options::new(id.as_str(), "chaos"), workload.define())?;
     application.create_topics(&*broker, &application.plan(&*broker)?)?;
 
-    let mut instances = Instances::start(INSTANCES, arguments.manner.flags(), &address, &id)?;
+    let mut instances = Instances::start(INSTANCES, false, arguments.manner.flags(), &address, &id)?;
     let mut load = Load::new(&*broker, &workload)?;
     let mut random = StdRng::seed_from_u64(seed);
     let restarts = if kafka.is_some() { arguments.broker_restarts } else { 0 };

@@ -1,3 +1,4 @@
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,19 +12,33 @@ use crate::status::Status;
 pub(crate) struct Instances {
     arguments: Vec<String>,
     logs: PathBuf,
+    /// Of those that are services, their ports.
+    ports: Vec<u16>,
     /// `None` while it is killed.
     running: Vec<Option<Process>>,
 }
 
 impl Instances {
     /// Starts `count` instances; `flags` say what they are like.
-    pub(crate) fn start(count: usize, mut flags: Vec<String>, address: &str, id: &str) -> Result<Instances> {
+    /// `are_services`: they count steady input.
+    pub(crate) fn start(
+        count: usize,
+        are_services: bool,
+        mut flags: Vec<String>,
+        address: &str,
+        id: &str,
+    ) -> Result<Instances> {
         let logs = std::env::temp_dir().join(id);
         std::fs::create_dir_all(&logs)?;
         say(&format!("the instances' logs are in {}", logs.display()));
         flags.extend(["--bootstrap-servers", address, "--application-id", id].map(str::to_owned));
         let running = (0..count).map(|_| None).collect();
-        let mut instances = Instances { arguments: flags, logs, running };
+        let ports = (0..if are_services { count } else { 0 }).map(|_| {
+            // Free now, and hardly taken by the time that it is needed.
+            Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+        });
+        let ports = ports.collect::<Result<_>>()?;
+        let mut instances = Instances { arguments: flags, logs, ports, running };
         for index in 0..count {
             instances.start_again(index)?;
         }
@@ -39,18 +54,17 @@ impl Instances {
     pub(crate) fn start_again(&mut self, index: usize) -> Result<()> {
         let mut arguments = self.arguments.clone();
         arguments.extend(["--instance".to_owned(), index.to_string()]);
-        let status = self.logs.join(format!("instance-{index}.status"));
-        // What the one before has told is over.
-        std::fs::write(&status, [])?;
-        arguments.extend(["--status".to_owned(), status.display().to_string()]);
+        if let Some(port) = self.ports.get(index) {
+            arguments.extend(["--steady".to_owned(), port.to_string()]);
+        }
         let process = Process::start(&arguments, &self.logs.join(format!("instance-{index}.log")))?;
         self.running[index] = Some(process);
         Ok(())
     }
 
-    /// What one tells about itself.
+    /// What a service tells about itself; nothing if it does not answer.
     pub(crate) fn status(&self, index: usize) -> Status {
-        Status::read(&self.logs.join(format!("instance-{index}.status")))
+        self.ports.get(index).and_then(|port| Status::ask(*port)).unwrap_or_default()
     }
 
     /// Kills one with SIGKILL. One that had ended by itself is an error.

@@ -53,7 +53,10 @@ fn main() -> ExitCode {
         Command::Cluster(arguments) => cluster::run(&arguments),
         Command::Failover(arguments) => failover::run(&arguments),
         Command::Rolling(arguments) => rolling::run(&arguments),
-        Command::Instance(arguments) => instance::run(&arguments).map(|()| true),
+        Command::Instance(arguments) => match instance::run(&arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
     };
     match ended {
         Ok(true) => ExitCode::SUCCESS,

@@ -32,6 +32,9 @@ pub(crate) struct Scale {
     /// How often it is measured.
     #[arg(long, default_value_t = 20)]
     pub(crate) runs: usize,
+    /// How many copies of each task's state other instances keep.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) standby_replicas: usize,
     /// End with the figures as one line of JSON.
     #[arg(long)]
     pub(crate) json: bool,
@@ -41,6 +44,8 @@ pub(crate) struct Scale {
 pub(crate) struct Stage {
     pub(crate) instances: Instances,
     pub(crate) count: usize,
+    /// How many copies of each task's state there are.
+    standbys: usize,
     pub(crate) input: Input,
     pub(crate) tail: Tail,
     pub(crate) clock: Clock,
@@ -73,9 +78,10 @@ impl Stage {
         let clock = Clock::start();
         let tail = Tail::start(&*broker, steady.output().name(), PARTITIONS)?;
         let mut flags = scale.manner.flags();
-        flags.extend(["--steady", "--session-timeout-ms"].map(str::to_owned));
+        flags.push("--session-timeout-ms".to_owned());
         flags.push(SESSION.as_millis().to_string());
-        let mut instances = Instances::start(scale.instances, flags, &address, &id)?;
+        flags.extend(["--standby-replicas".to_owned(), scale.standby_replicas.to_string()]);
+        let mut instances = Instances::start(scale.instances, true, flags, &address, &id)?;
         steady.fill(&*broker, scale.keys, clock)?;
         say(&format!("{} keys are written", scale.keys));
         until("the state", || {
@@ -83,7 +89,15 @@ impl Stage {
             Ok(tail.look().iter().map(|seen| seen.records).sum::<u64>() >= scale.keys)
         })?;
         let input = Input::start(&*broker, &steady, scale.keys, scale.rate, clock)?;
-        let mut stage = Stage { instances, count: scale.instances, input, tail, clock, _kafka: kafka };
+        let mut stage = Stage {
+            instances,
+            count: scale.instances,
+            standbys: scale.standby_replicas,
+            input,
+            tail,
+            clock,
+            _kafka: kafka,
+        };
         stage.wait_until_calm()?;
         Ok(stage)
     }
@@ -106,6 +120,8 @@ impl Stage {
                 let status = self.instances.status(index);
                 status.tasks == share && status.running.len() == share
             });
+            let standbys: usize = (0..self.count).map(|index| self.instances.status(index).standbys).sum();
+            let is_even = is_even && standbys == self.standbys * PARTITIONS as usize;
             if !is_even {
                 since = Instant::now();
             }

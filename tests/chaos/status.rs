@@ -1,59 +1,55 @@
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use anyhow::Result;
-use millstream::worker::{TaskState, WorkerStatus};
-use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::report::say;
-
-/// What an instance tells about itself, in a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What a service tells about itself over HTTP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Status {
     /// The partitions whose tasks run.
     pub(crate) running: Vec<i32>,
-    /// How many tasks it has, those that are still restored included.
+    /// How many tasks it has, those that are still restored included, but no standbys.
     pub(crate) tasks: usize,
-    /// How many records it has read from changelogs.
+    /// How many standbys it has.
+    pub(crate) standbys: usize,
+    /// How many records it has read from changelogs, for tasks and for standbys.
     pub(crate) restored: u64,
+    /// How many rows of state it has taken from other instances.
+    pub(crate) transferred: u64,
 }
 
-const EVERY: Duration = Duration::from_millis(50);
+const LIMIT: Duration = Duration::from_millis(500);
 
 impl Status {
-    fn of(workers: &[Arc<WorkerStatus>]) -> Status {
-        let tasks: Vec<_> = workers.iter().flat_map(|worker| worker.tasks()).collect();
-        let running = tasks.iter().filter(|task| task.state == TaskState::Running);
-        let mut running: Vec<i32> = running.map(|task| task.id.partition).collect();
+    /// Asks the service at this port of the machine; `None` if it does not answer.
+    pub(crate) fn ask(port: u16) -> Option<Status> {
+        let ready: Value = serde_json::from_str(&get(port, "/readyz")?).ok()?;
+        let metrics = get(port, "/metrics")?;
+        let sum = |name: &str| -> u64 {
+            let lines = metrics.lines().filter(|line| line.starts_with(name) && line[name.len()..].starts_with('{'));
+            lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
+        };
+        let in_state = |state: &str| {
+            let tasks = ready["tasks"].as_array().into_iter().flatten();
+            let tasks = tasks.filter(move |task| task["state"] == state);
+            tasks.filter_map(|task| task["task"].as_str()?.rsplit('_').next()?.parse::<i32>().ok()).collect::<Vec<_>>()
+        };
+        let (mut running, standbys) = (in_state("running"), in_state("standby").len());
         running.sort_unstable();
-        let restored = workers.iter().map(|worker| worker.restored.load(Ordering::Relaxed)).sum();
-        Status { running, tasks: tasks.len(), restored }
-    }
-
-    /// What the instance has written last; nothing yet if it has written nothing.
-    pub(crate) fn read(path: &Path) -> Status {
-        let text = std::fs::read(path).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
-    }
-
-    fn write(&self, path: &Path) -> Result<()> {
-        // Whoever reads sees the one or the other.
-        let part = path.with_extension("part");
-        std::fs::write(&part, serde_json::to_vec(self)?)?;
-        Ok(std::fs::rename(part, path)?)
+        let tasks = running.len() + in_state("restoring").len();
+        let restored = sum("millstream_records_restored_total") + sum("millstream_records_standby_total");
+        let transferred = sum("millstream_records_transferred_total");
+        Some(Status { running, tasks, standbys, restored, transferred })
     }
 }
 
-/// Writes the status again and again, on a thread of its own, for as long as the process lives.
-pub(crate) fn tell(path: PathBuf, workers: Vec<Arc<WorkerStatus>>) {
-    std::thread::spawn(move || {
-        loop {
-            if let Err(error) = Status::of(&workers).write(&path) {
-                say(&format!("the status cannot be written: {error}"));
-            }
-            std::thread::sleep(EVERY);
-        }
-    });
+/// The body of an answer, whatever its status.
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&([127, 0, 0, 1], port).into(), LIMIT).ok()?;
+    stream.set_read_timeout(Some(LIMIT)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer.split_once("\r\n\r\n")?.1.to_owned())
 }

@@ -85,11 +85,12 @@ struct Sample {
 }
 
 /// The counters in the order of [`Sample::counts`].
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 7] = [
     ("millstream_records_consumed_total", "Records processed."),
     ("millstream_records_produced_total", "Records sent, those to changelogs included."),
     ("millstream_records_restored_total", "Records read from changelogs."),
     ("millstream_records_standby_total", "Records of changelogs read for standbys."),
+    ("millstream_records_transferred_total", "Rows of state taken from other instances' memory."),
     ("millstream_commits_total", "Commits that went through."),
     ("millstream_aborts_total", "Times that tasks went back to their last commit."),
 ];
@@ -105,9 +106,11 @@ const STORE_GAUGES: [StoreGauge; 2] = [
 
 impl Sample {
     fn of(worker: &WorkerStatus) -> Self {
-        let WorkerStatus { consumed, produced, restored, standby_records, commits, aborts, moved_at, .. } = worker;
+        let WorkerStatus {
+            consumed, produced, restored, standby_records, transferred, commits, aborts, moved_at, ..
+        } = worker;
         Sample {
-            counts: [consumed, produced, restored, standby_records, commits, aborts]
+            counts: [consumed, produced, restored, standby_records, transferred, commits, aborts]
                 .map(|count| count.load(Ordering::Relaxed)),
             late: worker.late(),
             errors: worker.errors(),
