@@ -42,6 +42,8 @@ pub(crate) struct KafkaMember {
     membership: Arc<Membership>,
     slots: HashMap<TopicPartition, Arc<Slot>>,
     subscribed: Vec<String>,
+    /// Whether it has begun to join: with the first poll, as between joining and polling nobody would answer a rebalance.
+    has_begun: bool,
     /// The event that is handed out and not answered.
     unanswered: Option<GroupEvent>,
 }
@@ -67,10 +69,18 @@ impl KafkaMember {
             membership,
             slots: HashMap::new(),
             subscribed: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+            has_begun: false,
             unanswered: None,
         };
-        member.consumer.subscribe(topics).map_err(|error| errors::of_client(&what, &error))?;
         Ok(member)
+    }
+
+    fn begin(&mut self) -> Result<(), BrokerError> {
+        let topics: Vec<&str> = self.subscribed.iter().map(String::as_str).collect();
+        let what = || format!("joining group {}", self.settings.group_id);
+        self.consumer.subscribe(&topics).map_err(|error| errors::of_client(&what(), &error))?;
+        self.has_begun = true;
+        Ok(())
     }
 
     fn incremental(&self) -> bool {
@@ -149,6 +159,9 @@ impl KafkaMember {
 
 impl GroupMember for KafkaMember {
     fn poll(&mut self, timeout: Duration) -> Result<Option<GroupEvent>, BrokerError> {
+        if !self.has_begun {
+            self.begin()?;
+        }
         let deadline = Instant::now() + timeout;
         loop {
             let polled = self.consumer.poll(deadline.saturating_duration_since(Instant::now()));

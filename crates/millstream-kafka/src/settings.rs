@@ -221,7 +221,7 @@ impl KafkaSettings {
         if self.group_protocol == GroupProtocol::Classic {
             // With each heartbeat a member hears whether tasks are to move: 3 s by default, for which those that move, and then
             // all, would stand still. One costs the broker little.
-            config.set("heartbeat.interval.ms", "200");
+            config.set("heartbeat.interval.ms", "100");
         }
         let mut config = with(config, &self.consumer_properties);
         if let Some(name) = &self.member_name {

@@ -148,7 +148,7 @@ pub trait Broker: Send + Sync {
     /// The offset of the first record of each partition whose timestamp (ms) is that or later; `None` where there is none.
     fn offsets_at(&self, partitions: &[TopicPartition], timestamp: Timestamp) -> Result<Vec<Option<i64>>, BrokerError>;
 
-    /// Joins the consumer group for `topics`. Records are read `read_committed`.
+    /// Joins the consumer group for `topics`, at the latest with the first poll. Records are read `read_committed`.
     fn join(&self, topics: &[&str]) -> Result<Box<dyn GroupMember>, BrokerError>;
 
     /// Reads one partition outside of the group, `read_committed`; dropping the reader ends it. A partition may have

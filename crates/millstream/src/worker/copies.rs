@@ -46,6 +46,8 @@ pub(super) struct Copies {
     pub(super) all: Vec<WarmCopy>,
     /// The tasks of which standbys are wanted; for each, how far its changelogs may be read, where that is limited.
     wanted: BTreeMap<TaskId, Vec<i64>>,
+    /// For the standbys to begin: since when another instance is looked for that has the state, and when next.
+    sought: BTreeMap<TaskId, (Timestamp, Timestamp)>,
     /// Those that cannot be kept, as a row of theirs cannot be read: whoever runs the task says so too.
     given_up: BTreeSet<TaskId>,
     /// Whose turn it is to be read first.
@@ -64,6 +66,20 @@ const LOOK_MS: i64 = 3_000;
 const PUBLISH_MS: i64 = 100;
 /// How often, in ms, it is told how far stores have come that are kept in source topics.
 const TELL_MS: i64 = 1_000;
+/// For how long, in ms, and how often another instance is looked for that has the state of a standby: while tasks move it may not
+/// be told yet where they are.
+const SEEK_MS: i64 = 3_000;
+const SEEK_AGAIN_MS: i64 = 200;
+
+/// What came of looking for somebody who has a task's state.
+enum Sought {
+    /// It comes.
+    Found(TakingOver),
+    /// Nobody says so yet.
+    NotYet,
+    /// It is to be read from the changelogs.
+    Nobody,
+}
 
 impl Copies {
     /// Whether the copy of a task is being filled from another instance's memory.
@@ -215,6 +231,17 @@ impl Worker {
         Ok(())
     }
 
+    /// Looks for another instance that has the state of a task of which a standby is to begin.
+    fn seek(&mut self, task: TaskId, now: Timestamp) -> Sought {
+        let since = self.copies.sought.get(&task).map_or(now, |(since, _)| *since);
+        if !(0..SEEK_MS).contains(&(now - since)) || !self.has_peers() {
+            self.copies.sought.remove(&task);
+            return Sought::Nobody;
+        }
+        self.copies.sought.insert(task, (since, now + SEEK_AGAIN_MS));
+        self.begin_to_take_over(task).map_or(Sought::NotYet, Sought::Found)
+    }
+
     /// These are the standbys to keep, and no others; each with the limits of its changelogs, -1 where there is none.
     pub(super) fn set_standbys(&mut self, wanted: BTreeMap<TaskId, Vec<i64>>, now: Timestamp) {
         let until = now + self.options().parked_ms;
@@ -225,6 +252,7 @@ impl Worker {
             }
         }
         self.copies.given_up.retain(|task| wanted.contains_key(task));
+        self.copies.sought.retain(|task, _| wanted.contains_key(task));
         self.copies.wanted = wanted;
         for copy in &mut self.copies.all {
             limit(copy, self.copies.wanted.get(&copy.task), &self.application);
@@ -246,7 +274,7 @@ impl Worker {
         if self.copies.wanted.is_empty() || now < self.copies.resume_at {
             return filled;
         }
-        let result = self.begin_standbys().and_then(|begun| {
+        let result = self.begin_standbys(now).and_then(|begun| {
             self.look_for_ends(now)?;
             Ok(begun | self.read_standbys(now, if is_busy { BATCH_BUSY } else { BATCH_IDLE }))
         });
@@ -261,19 +289,24 @@ impl Worker {
     }
 
     /// Makes standbys of the copies that are wanted; one at a time, as that takes a moment.
-    fn begin_standbys(&mut self) -> Result<bool, BrokerError> {
+    fn begin_standbys(&mut self, now: Timestamp) -> Result<bool, BrokerError> {
         let is_here = |task: &TaskId| {
             self.tasks.iter().any(|running| running.id == *task) || self.opening.iter().any(|o| o.task == *task)
         };
         let is_standby =
             |task: &TaskId| self.copies.all.iter().any(|copy| copy.task == *task && copy.parked_until.is_none());
-        let wanted = self.copies.wanted.keys();
-        let next =
-            wanted.copied().find(|task| !self.copies.given_up.contains(task) && !is_here(task) && !is_standby(task));
-        let Some(task) = next else { return Ok(false) };
-        let mut copy = self
-            .take_copy(task)
-            .unwrap_or_else(|| WarmCopy { filling: self.begin_to_take_over(task), ..self.begin_copy(task) });
+        let waits = |task: &TaskId| self.copies.sought.get(task).is_some_and(|(_, next)| now < *next);
+        let can_begin =
+            |task: &TaskId| !self.copies.given_up.contains(task) && !is_here(task) && !is_standby(task) && !waits(task);
+        let Some(task) = self.copies.wanted.keys().copied().find(can_begin) else { return Ok(false) };
+        let mut copy = match self.take_copy(task) {
+            Some(copy) => copy,
+            None => match self.seek(task, now) {
+                Sought::Found(filling) => WarmCopy { filling: Some(filling), ..self.begin_copy(task) },
+                Sought::NotYet => return Ok(true),
+                Sought::Nobody => self.begin_copy(task),
+            },
+        };
         limit(&mut copy, self.copies.wanted.get(&task), &self.application);
         if copy.filling.is_some() {
             copy.parked_until = None;
@@ -283,6 +316,7 @@ impl Worker {
         let opened = self.follow(&mut copy);
         if opened.is_ok() {
             copy.parked_until = None;
+            self.copies.sought.remove(&task);
             tracing::info!(%task, positions = ?positions(&copy), "standby");
         } else if copy.parked_until.is_none() {
             // It was not one yet.
@@ -409,10 +443,9 @@ impl Worker {
                     self.copies.all.push(copy);
                     busy = true;
                 }
-                // What is here is of no use: the next try is from the changelogs.
+                // What is here is of no use. A standby is sought again, a task to be opened is restored from its changelogs.
                 Err(error) => {
-                    tracing::info!(%task, from, error, "its state is not taken from another instance, but from its changelogs");
-                    self.copies.all.push(WarmCopy { parked_until: Some(until), ..self.begin_copy(task) });
+                    tracing::info!(%task, from, error, "its state is not taken from another instance");
                     busy = true;
                 }
             }

@@ -242,12 +242,13 @@ impl Instance {
             return;
         }
         self.owned.clear();
-        self.tell_end();
         if let Some(member) = self.member.take()
             && let Err(error) = member.leave()
         {
             tracing::warn!(%error, "leaving the group");
         }
+        // After that, as it may take a while, for which the others would stand still.
+        self.tell_end();
         self.phase = Phase::Stopped;
     }
 

@@ -55,6 +55,14 @@ impl KnownInstances {
         holders.min().map(|(.., address)| address)
     }
 
+    /// Whether another instance that is alive can be reached.
+    pub(in crate::worker) fn has_addresses(&self, own_id: &str) -> bool {
+        let instances = self.get();
+        instances
+            .iter()
+            .any(|known| known.is_alive && *known.instance_id != *own_id && known.announcement.address.is_some())
+    }
+
     fn set(&self, instances: Vec<KnownInstance>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(instances);
     }

@@ -78,6 +78,11 @@ impl TakingOver {
 }
 
 impl Worker {
+    /// Whether there is another instance whose state may be asked for.
+    pub(in crate::worker) fn has_peers(&self) -> bool {
+        self.peers.is_some() && self.known.has_addresses(&self.options().instance_id)
+    }
+
     /// Begins to take a task's state from another instance that has it, if one is known; none if all of it lies in source
     /// topics, which are not handed out.
     pub(in crate::worker) fn begin_to_take_over(&self, task: TaskId) -> Option<TakingOver> {
