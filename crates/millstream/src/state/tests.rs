@@ -3,6 +3,7 @@
 
 mod maps;
 mod memory;
+mod panics;
 mod snapshots;
 mod timers;
 mod upgrade;
