@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Kept, Logged};
+use crate::broker::Message;
 use crate::record::{Headers, Timestamp};
 use crate::serde::{Serde, SerdeError};
 use crate::state::{
@@ -91,6 +92,7 @@ impl Serde<Fragile> for FragileSerde {
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<Fragile, SerdeError> {
+        call();
         let bytes = bytes.try_into().map_err(|_| SerdeError::new("eight bytes"))?;
         Ok(f(i64::from_be_bytes(bytes)))
     }
@@ -557,5 +559,58 @@ fn partial_aggregates() {
         rows.update(f(1), 5, |key, sum| *sum = Some(key.clone()));
         let taken: Vec<_> = rows.take().map(|(key, sum, time)| (*key.0, *sum.0, time)).collect();
         assert_eq!(taken, [(1, 1, 5)]);
+    }
+}
+
+/// Restores rows, each again if it panics; gives what is there then.
+fn restored<S>(make: impl Fn(&Clock) -> (S, Rc<dyn StateStore>), calls: u32) -> (bool, u64, u64, Vec<Vec<u8>>) {
+    let (_handle, store) = make(&Clock::default());
+    let mut panicked = false;
+    LEFT.set(calls);
+    for (key, value) in [(1, Some(2)), (4, Some(3)), (1, Some(4)), (7, None), (4, None), (7, Some(5))] {
+        let (key, value) = (i64::to_be_bytes(key), value.map(i64::to_be_bytes));
+        let (value, headers) = (value.as_ref().map(|value| &value[..]), Headers::default());
+        let record = Message { offset: 0, timestamp: 1, key: Some(&key), value, headers };
+        let first = catch_unwind(AssertUnwindSafe(|| store.restore(&record).unwrap()));
+        if first.is_err() {
+            panicked = true;
+            store.restore(&record).unwrap();
+        }
+    }
+    LEFT.set(0);
+    let (mut cursor, mut rows) = (SnapshotCursor::default(), Vec::new());
+    let handed_out = store.snapshot(&mut cursor, 100, &mut |key, value, _| {
+        rows.push([key, value.unwrap_or_default()].concat());
+        Ok(())
+    });
+    handed_out.unwrap();
+    rows.sort();
+    let size = store.size();
+    (panicked, size.rows, size.bytes, rows)
+}
+
+/// Rows of a source topic that panic are left out, and the store goes on.
+#[test]
+fn a_row_that_panics_in_a_restore_changes_nothing() {
+    let key_value = |clock: &Clock| {
+        let handle = KeyValueStore::new(StoreId(0), rows(), clock);
+        (handle.clone(), handle.erased())
+    };
+    let ordered = |clock: &Clock| {
+        let handle = OrderedStore::new(StoreId(0), rows(), clock);
+        (handle.clone(), handle.erased())
+    };
+    let kinds: [&dyn Fn(u32) -> _; 2] = [&|calls| restored(key_value, calls), &|calls| restored(ordered, calls)];
+    for restored in kinds {
+        let (_, row_count, bytes, rows) = restored(0);
+        assert_eq!(row_count, 2);
+        for calls in 1.. {
+            let found = restored(calls);
+            if !found.0 {
+                assert!(calls > 15, "{calls} calls of user code");
+                break;
+            }
+            assert_eq!(found, (true, row_count, bytes, rows.clone()), "after a panic in call {calls}");
+        }
     }
 }
