@@ -1,19 +1,16 @@
 //! User code that panics anywhere in an operation of a store, or as its rows are written: a rollback then brings back what was
 //! committed, and all goes on as if nothing had been.
 
-use std::cell::Cell;
-use std::cmp::Ordering;
 use std::convert::Infallible;
-use std::hash::{Hash, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fragile::{Fragile, FragileSerde, LEFT, call, f};
 use super::{Kept, Logged};
 use crate::broker::Message;
 use crate::record::{Headers, Timestamp};
-use crate::serde::{Serde, SerdeError};
 use crate::state::{
     Bounds, JoinSide, JoinWindowStore, KeyValueStore, OrderedStore, PartialRows, SeenStore, SnapshotCursor,
     SortedStore, SpanKeys, SpanRows, StateStore, Store, StoreId, SuppressBuffer, TimerStore, Unjoined, UnjoinedStore,
@@ -21,87 +18,6 @@ use crate::state::{
 };
 use crate::time::{Clock, PunctuationType};
 use crate::window::Window;
-
-thread_local! {
-    /// How many more calls of user code go well, and the one that does not; 0 for all.
-    static LEFT: Cell<u32> = const { Cell::new(0) };
-}
-
-fn call() {
-    let left = LEFT.get();
-    LEFT.set(left.saturating_sub(1));
-    if left == 1 {
-        // As a panic, without the message.
-        resume_unwind(Box::new("its turn has come"));
-    }
-}
-
-/// A number, all of whose methods are user code that may panic; it has a heap, so that commits measure it.
-#[derive(Debug)]
-struct Fragile(Box<i64>);
-
-fn f(number: i64) -> Fragile {
-    Fragile(Box::new(number))
-}
-
-impl Clone for Fragile {
-    fn clone(&self) -> Self {
-        call();
-        Fragile(self.0.clone())
-    }
-}
-
-impl PartialEq for Fragile {
-    fn eq(&self, other: &Self) -> bool {
-        call();
-        self.0 == other.0
-    }
-}
-
-impl Eq for Fragile {}
-
-impl Hash for Fragile {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        call();
-        // Some keys have the same hash, so that they are compared.
-        (*self.0 % 3).hash(state);
-    }
-}
-
-impl PartialOrd for Fragile {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Fragile {
-    fn cmp(&self, other: &Self) -> Ordering {
-        call();
-        self.0.cmp(&other.0)
-    }
-}
-
-struct FragileSerde;
-
-impl Serde<Fragile> for FragileSerde {
-    fn encode(&self, value: &Fragile, out: &mut Vec<u8>) -> Result<(), SerdeError> {
-        out.extend_from_slice(&value.0.to_be_bytes()[..4]);
-        call();
-        out.extend_from_slice(&value.0.to_be_bytes()[4..]);
-        Ok(())
-    }
-
-    fn decode(&self, bytes: &[u8]) -> Result<Fragile, SerdeError> {
-        call();
-        let bytes = bytes.try_into().map_err(|_| SerdeError::new("eight bytes"))?;
-        Ok(f(i64::from_be_bytes(bytes)))
-    }
-
-    fn is_null(&self, _value: &Fragile) -> bool {
-        call();
-        false
-    }
-}
 
 fn rows() -> Store<Fragile, Fragile> {
     Store::new("rows", FragileSerde, FragileSerde)
