@@ -165,8 +165,7 @@ impl Cluster {
 
     fn open_transaction(&mut self, identity: &ProducerIdentity) -> Result<&mut Open, BrokerError> {
         let now = self.now;
-        let is_new = self.transactions.owned(identity)?.open.is_none();
-        if is_new {
+        if !self.transactions.held.is_empty() && self.transactions.owned(identity)?.open.is_none() {
             // The client waits with the next transaction until the last one is ended everywhere.
             let held = mem::take(&mut self.transactions.held);
             let (own, others) = held.into_iter().partition(|marker| marker.producer == identity.producer);

@@ -79,14 +79,15 @@ impl<K: Hash + Eq + Clone> TimeToLive<K> {
     pub(crate) fn note(&self, key: &K, timestamp: Timestamp) {
         let end = self.end(timestamp);
         let Schedule { due, at } = &mut *self.schedule.borrow_mut();
-        match at.get_mut(key) {
-            Some(at) if *at <= end => return,
-            Some(at) => *at = end,
-            None => {
-                at.insert(key.clone(), end);
-            }
+        if at.get(key).is_some_and(|at| *at <= end) {
+            return;
         }
+        // An entry here alone says nothing.
         due.entry(end).or_default().push(key.clone());
+        match at.get_mut(key) {
+            Some(at) => *at = end,
+            None => drop(at.insert(key.clone(), end)),
+        }
     }
 
     /// Looks at the keys whose rows may have to go at `now`.

@@ -1,9 +1,11 @@
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
+
+use indexmap::IndexMap;
 
 use crate::broker::Message;
 use crate::serde::SerdeError;
@@ -35,7 +37,8 @@ pub(crate) trait LoadGlobal {
 /// The rows: read by tasks, written by their worker between batches of records.
 pub(crate) struct GlobalRows<K, V> {
     topic: Topic<K, V>,
-    rows: RefCell<HashMap<K, V, foldhash::fast::FixedState>>,
+    /// Keeps the hashes: a key that panics when it is hashed is met before anything changes.
+    rows: RefCell<IndexMap<K, V, foldhash::fast::FixedState>>,
 }
 
 impl GlobalStores {
@@ -80,7 +83,7 @@ impl<K: Hash + Eq + 'static, V: 'static> LoadGlobal for GlobalRows<K, V> {
                 self.rows.borrow_mut().insert(key, value);
             }
             None => {
-                self.rows.borrow_mut().remove(&key);
+                self.rows.borrow_mut().swap_remove(&key);
             }
         }
         Ok(())

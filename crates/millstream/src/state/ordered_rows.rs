@@ -78,19 +78,21 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
         V: Clone,
     {
         let row = match self.rows.get_mut(key) {
-            Some(row) => row,
-            None => self.rows.entry(key.clone()).or_insert(Row {
-                value: None,
-                timestamp: Timestamp::MIN,
-                dirty: false,
-                heap: 0,
-            }),
+            Some(row) => {
+                if !row.dirty {
+                    // Clones that panic leave the row unchanged.
+                    let before = row.value.clone().map(|value| (value, row.timestamp));
+                    self.undo.push(Undo { key: key.clone(), before });
+                    row.dirty = true;
+                }
+                row
+            }
+            None => {
+                self.undo.push(Undo { key: key.clone(), before: None });
+                let row = Row { value: None, timestamp: Timestamp::MIN, dirty: true, heap: 0 };
+                self.rows.entry(key.clone()).or_insert(row)
+            }
         };
-        if !row.dirty {
-            row.dirty = true;
-            let before = row.value.clone().map(|value| (value, row.timestamp));
-            self.undo.push(Undo { key: key.clone(), before });
-        }
         row.change(change)
     }
 
@@ -177,8 +179,11 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
         let before = match value {
             Some(_) => {
                 let mut row = Row { value, timestamp, dirty: false, heap: 0 };
-                row.measured(heap, &mut self.heap);
-                self.rows.insert(key, row)
+                let mut added = 0;
+                row.measured(heap, &mut added);
+                let before = self.rows.insert(key, row);
+                self.heap += added;
+                before
             }
             None => self.rows.remove(&key),
         };

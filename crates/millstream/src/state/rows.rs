@@ -137,9 +137,10 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
         });
         let row = &mut self.rows[index];
         if !row.dirty {
-            row.dirty = true;
+            // A clone that panics leaves the row unchanged.
             let before = row.value.clone().map(|value| (value, row.timestamp));
             self.undo.push(Undo { row: index, before });
+            row.dirty = true;
         }
         row.change(change)
     }
@@ -230,8 +231,11 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
         let before = match value {
             Some(_) => {
                 let mut row = Row { value, timestamp, dirty: false, heap: 0 };
-                row.measured(heap, &mut self.heap);
-                self.rows.insert(key, row)
+                let mut added = 0;
+                row.measured(heap, &mut added);
+                let before = self.rows.insert(key, row);
+                self.heap += added;
+                before
             }
             None => self.rows.swap_remove(&key),
         };

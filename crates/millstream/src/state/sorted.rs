@@ -1,5 +1,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -67,13 +68,19 @@ impl<K: Ord + Clone + 'static, V: Clone + 'static> SortedStore<K, V> {
 
     /// Sets or, with `None`, deletes.
     pub(crate) fn put(&self, key: K, value: Option<V>, timestamp: Timestamp) {
-        let mut rows = self.inner.rows.borrow_mut();
-        let before = match value {
-            Some(value) => rows.insert(key.clone(), (value, timestamp)),
-            None => rows.remove(&key),
+        let (mut rows, mut undo) = (self.inner.rows.borrow_mut(), self.inner.undo.borrow_mut());
+        // Both places are found before anything changes: an order that panics leaves all as it was.
+        let (row, undo) = (rows.entry(key.clone()), undo.entry(key));
+        let before = match (row, value) {
+            (Entry::Occupied(mut row), Some(value)) => Some(row.insert((value, timestamp))),
+            (Entry::Occupied(row), None) => Some(row.remove()),
+            (Entry::Vacant(row), Some(value)) => {
+                row.insert((value, timestamp));
+                None
+            }
+            (Entry::Vacant(_), None) => None,
         };
-        let mut undo = self.inner.undo.borrow_mut();
-        undo.entry(key).or_insert(Undo { before, changed_at: timestamp }).changed_at = timestamp;
+        undo.or_insert(Undo { before, changed_at: timestamp }).changed_at = timestamp;
     }
 
     /// Looks at the rows from `start` on, in order, until `look` says `false`. It must not change this store.

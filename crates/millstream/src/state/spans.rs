@@ -141,16 +141,19 @@ impl<K: Hash + Eq> Schedule<K> {
         }
     }
 
-    /// Takes out the keys that are due up to `limit`, each once.
-    fn take(&self, limit: Timestamp) -> IndexSet<K, foldhash::fast::FixedState> {
-        let mut due = IndexSet::default();
+    /// Moves the keys that are due up to `limit` to `taken`, calling nothing of theirs that may panic; gives each once.
+    fn take(&self, limit: Timestamp, taken: &RefCell<Vec<K>>) -> IndexSet<K, foldhash::fast::FixedState>
+    where
+        K: Clone,
+    {
+        let from = taken.borrow().len();
         let mut schedule = self.keys.borrow_mut();
         while let Some(entry) = schedule.first_entry().filter(|entry| *entry.key() <= limit) {
             let keys = entry.remove();
             self.count.set(self.count.get() - keys.len());
-            due.extend(keys);
+            taken.borrow_mut().extend(keys);
         }
-        due
+        taken.borrow()[from..].iter().cloned().collect()
     }
 
     /// What it takes, when keys have so many bytes on the heap.
@@ -197,8 +200,8 @@ pub(crate) struct SpanRows<K, V> {
     /// Windows that end earlier were handed out: now, and as of the last commit. In the changelog, too.
     handed_out: Cell<Timestamp>,
     handed_out_committed: Cell<Timestamp>,
-    /// Keys of which windows were handed out since the last commit.
-    keys_handed_out: RefCell<Vec<K>>,
+    /// Keys that were taken out of the schedules since the last commit: a rollback puts them back.
+    keys_taken: RefCell<Vec<K>>,
     /// The number of the commit to come.
     commit: Cell<u64>,
 }
@@ -221,7 +224,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
             closing: Schedule::default(),
             handed_out: Cell::new(Timestamp::MIN),
             handed_out_committed: Cell::new(Timestamp::MIN),
-            keys_handed_out: RefCell::default(),
+            keys_taken: RefCell::default(),
             commit: Cell::new(0),
         }
     }
@@ -304,8 +307,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
         let limit = time.saturating_sub(closes_ms);
         // At the end of a run time is over, but not by the clock: what is handed out then goes, as a later run begins anew.
         let by_clock = limit.min(self.clock.now().saturating_sub(closes_ms));
-        let (from, keys, mut closed) = (self.handed_out.get(), self.closing.take(limit), Vec::new());
-        self.keys_handed_out.borrow_mut().extend(keys.iter().cloned());
+        let (from, keys, mut closed) = (self.handed_out.get(), self.closing.take(limit, &self.keys_taken), Vec::new());
         for key in &keys {
             let mut bytes = Vec::new();
             append_key(&*self.store.key, key, &mut bytes)?;
@@ -340,7 +342,7 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SpanRows<K, V> {
         if self.closes_ms.get().is_some() {
             limit = limit.min(self.handed_out.get().saturating_sub(1));
         }
-        for key in self.expiry.take(limit) {
+        for key in self.expiry.take(limit, &self.keys_taken) {
             let first = |spans: &[Span<V>]| spans.first().map_or(Timestamp::MAX, |span| span.window.end);
             if self.with(&key, first) <= limit {
                 self.change(&key, |spans| drop(spans.drain(0..spans.first_to(limit.saturating_add(1)))));
@@ -415,12 +417,12 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
         self.commit.set(self.commit.get() + 1);
         self.handed_out_committed.set(self.handed_out.get());
         self.latest_committed.set(self.latest.get());
-        self.keys_handed_out.borrow_mut().clear();
+        self.keys_taken.borrow_mut().clear();
     }
 
     fn rollback(&self) {
         let mut rows = self.rows.borrow_mut();
-        let mut keys = self.keys_handed_out.take();
+        let mut keys = self.keys_taken.take();
         keys.extend(rows.changes().filter(|(_, before, _, _)| before.is_some()).map(|(key, _, _, _)| key.clone()));
         rows.rollback();
         self.handed_out.set(self.handed_out_committed.get());

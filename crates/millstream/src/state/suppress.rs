@@ -79,10 +79,12 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SuppressBuffer<K, V> {
             let prior_bytes = self.value_bytes(old.as_ref(), scratch)?;
             let key_bytes: Rc<[u8]> = encode(&*self.store.key, key, scratch)?.unwrap_or_default().into();
             let bytes = 8 + key_bytes.len() as u64 + prior_bytes + new_bytes;
-            self.bytes.set(self.bytes.get() + bytes);
-            self.order.borrow_mut().insert((time, key_bytes.clone()), key.clone());
+            let (place, ordered) = ((time, key_bytes.clone()), key.clone());
             let row = Buffered { time, key: key_bytes, bytes, prior: old, new, timestamp, headers };
             rows.put(key.clone(), Some(row), timestamp);
+            // Once there is an entry in the undo log, nothing panics any more.
+            self.order.borrow_mut().insert(place, ordered);
+            self.bytes.set(self.bytes.get() + bytes);
             return Ok(());
         }
         rows.update(key, |row, _| {
@@ -98,11 +100,17 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> SuppressBuffer<K, V> {
 
     /// Takes out the change with the smallest time; of those the one with the smallest key.
     pub(crate) fn take_first(&self) -> Option<(K, Buffered<V>)> {
-        let (_, key) = self.order.borrow_mut().pop_first()?;
+        let mut order = self.order.borrow_mut();
+        let first = order.first_entry()?;
         let mut rows = self.rows.borrow_mut();
-        let row = rows.get(&key).map(|(row, _)| row.clone())?;
+        let row = rows.get(first.get()).map(|(row, _)| row.clone());
+        if let Some(row) = &row {
+            rows.put(first.get().clone(), None, row.timestamp);
+        }
+        // It is in the undo log: from here on nothing panics.
+        let key = first.remove();
+        let row = row?;
         self.bytes.set(self.bytes.get() - row.bytes);
-        rows.put(key.clone(), None, row.timestamp);
         Some((key, row))
     }
 

@@ -1,8 +1,10 @@
 //! Every kind of store against a model: whatever is done in whatever order, an abort brings back what was committed, and a
 //! restore from the compacted changelog what was there.
 
+mod fragile;
 mod maps;
 mod memory;
+mod panics;
 mod snapshots;
 mod timers;
 mod upgrade;

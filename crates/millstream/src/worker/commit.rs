@@ -96,12 +96,15 @@ impl Worker {
             .try_for_each(|task| task.prepare_commit(output, now, &mut offsets))
             .and_then(|()| Ok(output.producer.commit(&offsets)?));
         written.map_err(|error| self.changelog_may_be_ahead(error))?;
-        for task in self.tasks.iter_mut().filter(|task| task.is_running()) {
-            task.note_committed(now);
-        }
         if let Some(output) = &mut self.output {
             let (taken, left) = (output.taken, output.begin_anew());
             self.note_left(taken, left, now);
+        }
+        let running = self.tasks.iter_mut().filter(|task| task.is_running());
+        if let Err(panic) = guarded_anywhere(|| running.for_each(|task| task.note_committed(now))) {
+            // It is committed, but state in memory may be half way there.
+            tracing::warn!(worker = self.index, error = %panic, "after a commit; tasks are opened anew");
+            self.reset();
         }
         WorkerStatus::add(&self.status.commits, 1);
         self.retry.succeeded();

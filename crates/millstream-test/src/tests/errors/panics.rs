@@ -1,6 +1,7 @@
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
+use millstream::serde::SerdeError;
 use millstream::worker::At;
 
 use super::*;
@@ -81,4 +82,45 @@ fn a_store_that_a_panic_left_borrowed_is_built_anew() {
     }
     assert_eq!(driver.values(&output()), [1, 3]);
     assert_eq!(driver.errors().values().sum::<u64>(), 1);
+}
+
+/// Of strings, so that commits measure them; the first measurement panics.
+struct Measured(Arc<AtomicBool>);
+
+impl Serde<String> for Measured {
+    fn encode(&self, value: &String, out: &mut Vec<u8>) -> Result<(), SerdeError> {
+        Utf8.encode(value, out)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> Result<String, SerdeError> {
+        Utf8.decode(bytes)
+    }
+
+    fn heap_bytes(&self, value: &String) -> Option<usize> {
+        assert!(self.0.swap(true, Ordering::Relaxed), "not the first time");
+        Some(value.capacity())
+    }
+}
+
+/// When it is committed and stores forget what was before, there is nothing to roll back: state is built anew.
+#[test]
+fn a_panic_after_a_commit_takes_nothing_back() {
+    for guarantee in GUARANTEES {
+        let panicked = Arc::new(AtomicBool::new(false));
+        let measured = panicked.clone();
+        let mut driver = TopologyTestDriver::with_options(all(ErrorPolicy::Fail, guarantee), move |b| {
+            let texts = Store::new("texts", Utf8, Measured(measured.clone()));
+            let added = |_: &String, value: i64, text: &mut String| text.push_str(&value.to_string());
+            let texts = b.stream(&input()).group_by_key().aggregate(texts, String::new, added);
+            texts.to_stream().to(&Topic::new("texts", Utf8, Utf8));
+        });
+        let texts = Topic::new("texts", Utf8, Utf8);
+        for value in [1, 2, 3] {
+            driver.pipe(&input(), "a".to_owned(), value, 0);
+        }
+        assert!(panicked.load(Ordering::Relaxed));
+        let expected = ["1", "12", "123"];
+        assert_eq!(driver.entries(&texts), expected.map(|text| ("a".to_owned(), Some(text.to_owned()))));
+        assert_eq!((driver.aborts(), counted(&driver).len()), (0, 0));
+    }
 }

@@ -1,6 +1,7 @@
 use std::rc::Rc;
 
 use super::{Offered, Recipient, StorePosition, begin, end, row};
+use crate::processor::guarded_anywhere;
 use crate::state::{FlushError, StateStore};
 use crate::task::TaskId;
 use crate::topology::{SnapshotStep, TaskCursor, TaskGraph};
@@ -119,7 +120,8 @@ impl Worker {
                 tracing::info!(%task, "its state is not handed out any further: it is not here any more");
                 continue;
             };
-            match handing_out.step(graph) {
+            let step = guarded_anywhere(|| handing_out.step(graph)).map_err(|panic| panic.to_string());
+            match step.and_then(|step| step.map_err(|error| error.to_string())) {
                 Ok(Progress::Ended) => tracing::info!(%task, rows = handing_out.rows, "its state is handed out"),
                 Ok(progress) => {
                     more |= progress == Progress::More;

@@ -1,4 +1,5 @@
 use super::{Decoder, Frame, Incoming, Piece, StorePosition};
+use crate::processor::guarded_anywhere;
 use crate::task::TaskId;
 use crate::topology::TaskGraph;
 use crate::worker::Worker;
@@ -59,7 +60,9 @@ impl TakingOver {
                         else {
                             return Err(format!("a row is of store {}, which there is not", row.store));
                         };
-                        let restored = changelog.versions.restore(&*store.store, &row.into_message());
+                        let row = row.into_message();
+                        let restored = guarded_anywhere(|| changelog.versions.restore(&*store.store, &row));
+                        let restored = restored.map_err(|panic| format!("a row of store {}: {panic}", store.name))?;
                         restored.map_err(|error| format!("a row of store {}: {error}", store.name))?;
                         self.rows += 1;
                     }
