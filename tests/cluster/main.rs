@@ -3,6 +3,8 @@
 //!
 //! Runs where a Kafka can be started, and must run where `MILLSTREAM_TEST_BROKER` is `kafka`.
 
+mod missed;
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -137,6 +137,8 @@ pub(crate) struct ConsumerReports {
     incremental: bool,
     noted: Mutex<VecDeque<GroupEvent>>,
     closing: AtomicBool,
+    /// A heartbeat of the consumer protocol was not answered in time.
+    unanswered_heartbeat: AtomicBool,
 }
 
 impl ConsumerReports {
@@ -147,12 +149,23 @@ impl ConsumerReports {
             incremental,
             noted: Mutex::new(VecDeque::new()),
             closing: AtomicBool::new(false),
+            unanswered_heartbeat: AtomicBool::new(false),
         }
     }
 
     /// The oldest rebalance that was noted.
     pub(crate) fn next_event(&self) -> Option<GroupEvent> {
         self.noted.lock().unwrap().pop_front()
+    }
+
+    /// Whether a heartbeat of the consumer protocol was not answered in time since this was asked last.
+    pub(crate) fn take_unanswered_heartbeat(&self) -> bool {
+        self.unanswered_heartbeat.swap(false, Ordering::SeqCst)
+    }
+
+    /// Whether a rebalance was noted that nobody has taken.
+    pub(crate) fn has_event(&self) -> bool {
+        !self.noted.lock().unwrap().is_empty()
     }
 
     /// From now on rebalances are answered at once: nobody is there any more to do it.
@@ -198,6 +211,9 @@ impl ClientContext for ConsumerReports {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        if is_unanswered_heartbeat(facility, line) {
+            self.unanswered_heartbeat.store(true, Ordering::SeqCst);
+        }
         self.reports.line(level, facility, line);
     }
 
@@ -231,6 +247,11 @@ impl ConsumerContext for ConsumerReports {
         };
         self.noted.lock().unwrap().push_back(event);
     }
+}
+
+/// Whether librdkafka says in this line that it gave up waiting for the answer to a heartbeat; no error says it.
+fn is_unanswered_heartbeat(facility: &str, line: &str) -> bool {
+    facility == "REQTMOUT" && line.contains("ConsumerGroupHeartbeatRequest")
 }
 
 /// A member that is thrown out while a rebalance is under way is not told of a loss, but its id is blank by then.
@@ -344,7 +365,15 @@ impl ProducerContext for DeliveryReports {
 
 #[cfg(test)]
 mod tests {
-    use super::topic_not_added;
+    use super::{is_unanswered_heartbeat, topic_not_added};
+
+    #[test]
+    fn an_unanswered_heartbeat_is_read_from_the_line() {
+        let line = "[thrd:GroupCoordinator]: GroupCoordinator/2: Timed out ConsumerGroupHeartbeatRequest in flight (after 1000ms, timeout #0)";
+        assert!(is_unanswered_heartbeat("REQTMOUT", line));
+        assert!(!is_unanswered_heartbeat("REQTMOUT", "[thrd:x]: x/2: Timed out FetchRequest in flight (after 1 ms)"));
+        assert!(!is_unanswered_heartbeat("FAIL", line));
+    }
 
     #[test]
     fn the_topic_is_read_from_the_line() {

@@ -17,6 +17,7 @@ mod errors;
 mod member;
 mod membership;
 mod metadata;
+mod missed;
 mod native;
 mod oauth;
 mod presence;

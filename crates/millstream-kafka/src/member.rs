@@ -17,6 +17,7 @@ use crate::context::{ConsumerReports, KafkaConsumer};
 use crate::errors;
 use crate::membership::Membership;
 use crate::metadata::MetadataClient;
+use crate::missed::Missed;
 use crate::native::metadata_texts;
 use crate::producer::KafkaProducer;
 use crate::reader::{KafkaReader, Slot, resync};
@@ -46,6 +47,7 @@ pub(crate) struct KafkaMember {
     has_begun: bool,
     /// The event that is handed out and not answered.
     unanswered: Option<GroupEvent>,
+    missed: Missed,
 }
 
 impl KafkaMember {
@@ -71,6 +73,7 @@ impl KafkaMember {
             subscribed: topics.iter().map(|topic| (*topic).to_owned()).collect(),
             has_begun: false,
             unanswered: None,
+            missed: Missed::default(),
         };
         Ok(member)
     }
@@ -134,11 +137,32 @@ impl KafkaMember {
         resync(&self.consumer, self.slots.values());
     }
 
+    /// Joins anew where the group has given this member other partitions than it was told of: see [`crate::missed`]. What it
+    /// reads is revoked first, as with any rebalance.
+    fn look_for_missed(&mut self) -> Result<(), BrokerError> {
+        let is_settled = self.unanswered.is_none() && !self.consumer.context().has_event();
+        let (now, group) = (Instant::now(), &self.settings.group_id);
+        let Some(given) = self.missed.ask(now, &self.consumer, group, is_settled) else { return Ok(()) };
+        if !self.missed.is_sure(now, given, &self.slots.keys().cloned().collect()) {
+            return Ok(());
+        }
+        tracing::warn!(
+            "the answer to a heartbeat was lost, and with it which partitions this member of group {group} is to read; \
+             joining anew"
+        );
+        self.consumer.unsubscribe();
+        let topics: Vec<&str> = self.subscribed.iter().map(String::as_str).collect();
+        self.consumer
+            .subscribe(&topics)
+            .map_err(|error| errors::of_client(&format!("joining group {group} anew"), &error))
+    }
+
     /// Leaves, once; the receiver hangs up when it is done, which cannot be before the caller drops this.
     fn close(&mut self) -> Option<Receiver<()>> {
         if self.membership.leave() {
             return None;
         }
+        self.missed.end();
         self.slots.drain().for_each(|(_, slot)| slot.close());
         let reports = self.consumer.context();
         reports.close();
@@ -181,6 +205,9 @@ impl GroupMember for KafkaMember {
             let noted = self.consumer.context().next_event();
             if let Some(event) = noted.map(|event| self.hand_out(event)).transpose()?.flatten() {
                 return Ok(Some(event));
+            }
+            if self.incremental() {
+                self.look_for_missed()?;
             }
             if Instant::now() >= deadline {
                 return Ok(None);

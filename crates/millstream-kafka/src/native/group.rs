@@ -36,6 +36,15 @@ impl GroupMetadata {
         }
     }
 
+    /// The member's id; empty if it has none.
+    pub(super) fn member_id(&self) -> String {
+        // SAFETY: the metadata live until `self` is dropped, and so does the C string in them.
+        unsafe {
+            let id = sys::rd_kafka_consumer_group_metadata_member_id(self.0.as_ptr());
+            if id.is_null() { String::new() } else { CStr::from_ptr(id).to_string_lossy().into_owned() }
+        }
+    }
+
     pub(super) fn as_ptr(&self) -> *const sys::rd_kafka_consumer_group_metadata_t {
         self.0.as_ptr()
     }
