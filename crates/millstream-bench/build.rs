@@ -20,7 +20,8 @@ fn main() {
     // For quoted includes only: librdkafka's folder has many headers.
     command.args(WARNINGS).arg("-std=gnu11").arg("-iquote").arg(&kafka).args(SOURCES);
     command.arg(library(&kafka, "librdkafka.a")).arg(library(&zlib, "libz.a"));
-    command.args(["-lm", "-ldl", "-lpthread", "-lrt", "-o"]).arg(&executable);
+    // The system's OpenSSL, as librdkafka is built with it (the feature `ssl` of millstream-kafka).
+    command.args(["-lssl", "-lcrypto", "-lm", "-ldl", "-lpthread", "-lrt", "-o"]).arg(&executable);
     let status = command.status().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     assert!(status.success(), "{command:?} ended with {status}");
     println!("cargo::rustc-env=MILLSTREAM_BENCH_LIBRDKAFKA={}", executable.display());
