@@ -7,6 +7,7 @@ use millstream::worker::{Application, Options};
 use millstream_memory::{ClientSettings, MemoryBroker};
 
 use super::network::Network;
+use super::peers::Addresses;
 use super::process::{Process, Stepped};
 use super::world::{SharedWorld, World};
 use super::{Fault, Odds, Random};
@@ -30,6 +31,7 @@ pub(crate) struct Cluster {
     /// When the broker, and the coordinator of transactions, are back.
     pub(super) back_at: Option<Timestamp>,
     pub(super) transactions_back_at: Option<Timestamp>,
+    addresses: Addresses,
     started: u64,
     idle_steps: usize,
     /// What the broker had counted at the last look.
@@ -57,7 +59,8 @@ impl Cluster {
         instances: usize,
     ) -> Result<Cluster, String> {
         let application = |index: usize| {
-            let options = Options { instance_id: format!("i{index}"), ..options.clone() };
+            let id = format!("i{index}");
+            let options = Options { instance_id: id.clone(), address: Some(id), ..options.clone() };
             Application::new(options, define.clone()).map_err(|error| error.to_string())
         };
         let applications = (0..instances.max(1)).map(application).collect::<Result<Vec<_>, _>>()?;
@@ -75,6 +78,7 @@ impl Cluster {
             now: 0,
             back_at: None,
             transactions_back_at: None,
+            addresses: Addresses::default(),
             started: 0,
             idle_steps: 0,
             counted: (0, 0),
@@ -100,8 +104,9 @@ impl Cluster {
         let (cluster, broker, world) = (self.broker.clone(), self.client(), self.world.clone());
         let membership = Arc::default();
         let network = Network { cluster, broker, world, process: process.clone(), membership };
-        match Process::start(&self.applications[index], network) {
+        match Process::start(&self.applications[index], network, self.addresses.peers(&self.world)) {
             Ok(started) => {
+                self.addresses.set(&format!("i{index}"), started.instance.shared_status().states.clone());
                 self.world().note(|| format!("{process} starts"));
                 if self.instances.iter().any(Option::is_some) {
                     self.world().count(Fault::Started, &process);

@@ -58,6 +58,8 @@ faults! {
     ClockForward, "clock_forward", "A process's clock jumps forward.";
     ClockBack, "clock_back", "A process's clock jumps back.";
     Cleaned, "cleaned", "Logs are compacted.";
+    Transferred, "transferred", "A part of a task's state goes from one instance's memory to another's.";
+    TransferBroken, "transfer_broken", "A transfer of state breaks off.";
     Purged, "purged", "Records of a repartition topic are deleted by the engine.";
 }
 

@@ -10,6 +10,7 @@ mod fault;
 mod kit;
 mod network;
 mod odds;
+mod peers;
 mod process;
 mod random;
 mod records;

@@ -37,6 +37,8 @@ pub struct Odds {
     pub clock: u64,
     /// A fenced transactional id.
     pub fence: u64,
+    /// A transfer of state that breaks off.
+    pub transfer_broken: u64,
 }
 
 impl Odds {
@@ -65,6 +67,7 @@ impl Odds {
             stop: kind(2, 10),
             clock: kind(3, 20),
             fence: kind(3, 20),
+            transfer_broken: kind(3, 20),
         }
     }
 }

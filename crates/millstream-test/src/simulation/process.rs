@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use millstream::broker::{Broker, BrokerError, Waker};
 use millstream::record::Timestamp;
-use millstream::worker::{Application, Instance, Phase, Step, TaskState, Worker};
+use millstream::worker::{Application, Instance, Peers, Phase, Step, TaskState, Worker};
 
 use super::network::{MemberPhase, Membership, Network};
 
@@ -31,11 +31,15 @@ pub(crate) enum Stepped {
 }
 
 impl Process {
-    pub(crate) fn start(application: &Arc<Application>, network: Network) -> Result<Process, BrokerError> {
+    pub(crate) fn start(
+        application: &Arc<Application>,
+        network: Network,
+        peers: Arc<dyn Peers>,
+    ) -> Result<Process, BrokerError> {
         let wakers: Vec<Waker> = (0..application.options.workers).map(|_| Arc::new(|| ()) as Waker).collect();
         let (name, membership) = (network.process.clone(), network.membership.clone());
         let (instance, seeds) = Instance::start(application.clone(), Arc::new(network) as Arc<dyn Broker>, wakers)?;
-        let workers: Vec<Worker> = seeds.into_iter().map(Worker::from).collect();
+        let workers: Vec<Worker> = seeds.into_iter().map(|seed| Worker::from(seed.with_peers(peers.clone()))).collect();
         let paused_until = vec![Timestamp::MIN; workers.len() + 1];
         Ok(Process { name, instance, workers, membership, skew: 0, paused_until })
     }

@@ -234,7 +234,7 @@ impl Worker {
     /// Looks for another instance that has the state of a task of which a standby is to begin.
     fn seek(&mut self, task: TaskId, now: Timestamp) -> Sought {
         let since = self.copies.sought.get(&task).map_or(now, |(since, _)| *since);
-        if !(0..SEEK_MS).contains(&(now - since)) || !self.has_peers() {
+        if !(0..SEEK_MS).contains(&(now - since)) || !self.may_have_peers() {
             self.copies.sought.remove(&task);
             return Sought::Nobody;
         }

@@ -74,6 +74,8 @@ impl Scenario {
         };
         let instances = 1 + random.index(3);
         let input = draw_input(random, shape, partitions, is_bounded);
+        let standby_replicas = *random.pick(&[0, 0, 1, 2]);
+        let options = Options { standby_replicas, ..options };
         Scenario { shape, partitions, instances, options, is_bounded, input }
     }
 }

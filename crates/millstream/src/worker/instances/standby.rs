@@ -23,6 +23,9 @@ impl Instance {
         if (self.phase == Phase::Running && is_moving) || self.phase == Phase::Stopping {
             return;
         }
+        if self.phase == Phase::Warming && !self.instances.control.is_complete() {
+            return;
+        }
         let Some(counts) = self.counts() else { return };
         self.instances.looked_at = now;
         let tasks = match self.phase {

@@ -55,12 +55,11 @@ impl KnownInstances {
         holders.min().map(|(.., address)| address)
     }
 
-    /// Whether another instance that is alive can be reached.
-    pub(in crate::worker) fn has_addresses(&self, own_id: &str) -> bool {
+    /// Whether another instance that is alive can be reached; also if none was heard of yet.
+    pub(in crate::worker) fn may_have_addresses(&self, own_id: &str) -> bool {
         let instances = self.get();
-        instances
-            .iter()
-            .any(|known| known.is_alive && *known.instance_id != *own_id && known.announcement.address.is_some())
+        let mut others = instances.iter().filter(|known| known.is_alive && *known.instance_id != *own_id).peekable();
+        others.peek().is_none() || others.any(|known| known.announcement.address.is_some())
     }
 
     fn set(&self, instances: Vec<KnownInstance>) {

@@ -81,9 +81,9 @@ impl TakingOver {
 }
 
 impl Worker {
-    /// Whether there is another instance whose state may be asked for.
-    pub(in crate::worker) fn has_peers(&self) -> bool {
-        self.peers.is_some() && self.known.has_addresses(&self.options().instance_id)
+    /// Whether there is another instance whose state may be asked for, or may be one, as none was heard of yet.
+    pub(in crate::worker) fn may_have_peers(&self) -> bool {
+        self.peers.is_some() && self.known.may_have_addresses(&self.options().instance_id)
     }
 
     /// Begins to take a task's state from another instance that has it, if one is known; none if all of it lies in source
