@@ -142,7 +142,8 @@ impl KafkaMember {
     fn look_for_missed(&mut self) -> Result<(), BrokerError> {
         let is_settled = self.unanswered.is_none() && !self.consumer.context().has_event();
         let (now, group) = (Instant::now(), &self.settings.group_id);
-        let Some(given) = self.missed.ask(now, &self.consumer, group, is_settled) else { return Ok(()) };
+        let can_ask = self.topics.presence().away().is_none();
+        let Some(given) = self.missed.ask(now, &self.consumer, group, is_settled, can_ask) else { return Ok(()) };
         if !self.missed.is_sure(now, given, &self.slots.keys().cloned().collect()) {
             return Ok(());
         }

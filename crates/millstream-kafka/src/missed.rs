@@ -18,11 +18,9 @@ use crate::native::GivenQuestion;
 /// For how long after a heartbeat without an answer it is asked: a broker may yet come to that heartbeat.
 const WATCH: Duration = Duration::from_secs(30);
 
-/// How long after one question the next one comes.
+/// How long after one question the next one comes, and the first one after the heartbeat: by then it is known if no broker
+/// is there.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// How long an answer may take.
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// A difference that lasts for so long is not on its way with the next heartbeat: these are 5 s apart by default.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,21 +30,25 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Missed {
     suspicion: Suspicion,
     question: Option<GivenQuestion>,
-    asked_at: Option<Instant>,
+    /// Nothing is asked before.
+    not_before: Option<Instant>,
 }
 
 impl Missed {
     /// Asks if there is reason to, without waiting; returns what the group has given to the member once there is an answer
-    /// (the inner `None`: it does not say). What is on its way to a member that is not settled is no difference.
+    /// (the inner `None`: it does not say). What is on its way to a member that is not settled is no difference. `can_ask` is whether brokers
+    /// are there.
     pub(crate) fn ask(
         &mut self,
         now: Instant,
         consumer: &Arc<KafkaConsumer>,
         group: &str,
         is_settled: bool,
+        can_ask: bool,
     ) -> Option<Option<HashSet<TopicPartition>>> {
         if consumer.context().take_unanswered_heartbeat() {
             self.suspicion.begin(now);
+            self.not_before = Some(now + PAUSE);
         }
         if !is_settled {
             self.suspicion.difference = None;
@@ -54,12 +56,12 @@ impl Missed {
         }
         if let Some(given) = self.question.as_ref().and_then(GivenQuestion::answer) {
             self.question = None;
+            self.not_before = Some(now + PAUSE);
             return Some(given);
         }
-        let is_time = self.asked_at.is_none_or(|asked| now - asked >= PAUSE);
-        if self.question.is_none() && is_time && self.suspicion.lasts(now) {
-            self.question = GivenQuestion::ask(consumer, group, ANSWER_LIMIT);
-            self.asked_at = Some(now);
+        let is_time = self.not_before.is_none_or(|then| now >= then);
+        if self.question.is_none() && is_time && can_ask && self.suspicion.lasts(now) {
+            self.question = GivenQuestion::ask(consumer, group);
         }
         None
     }

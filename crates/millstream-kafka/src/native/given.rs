@@ -11,6 +11,10 @@ use rdkafka_sys::bindings as sys;
 use super::{GroupMetadata, milliseconds};
 use crate::context::KafkaConsumer;
 
+/// The longest limit that librdkafka takes. If it passes while the coordinator is still looked for, librdkafka (2.12.1) uses what
+/// it has freed when the coordinator is found, and ends the process by an assertion. So no limit is to pass.
+const LIMIT: Duration = Duration::from_secs(3600);
+
 /// A question to the group's coordinator: which partitions has it given to this member? The answer is looked for, and
 /// never waited for.
 pub(crate) struct GivenQuestion {
@@ -22,8 +26,8 @@ pub(crate) struct GivenQuestion {
 unsafe impl Send for GivenQuestion {}
 
 impl GivenQuestion {
-    /// Asks; there is an answer after `limit` at the latest. `None` if there is no such group.
-    pub(crate) fn ask(consumer: &Arc<KafkaConsumer>, group: &str, limit: Duration) -> Option<Self> {
+    /// Asks; the answer comes once the coordinator is there. `None` if there is no such group.
+    pub(crate) fn ask(consumer: &Arc<KafkaConsumer>, group: &str) -> Option<Self> {
         let group = CString::new(group).ok()?;
         let client = consumer.client().native_ptr();
         let mut refused: [c_char; 1] = [0];
@@ -33,8 +37,12 @@ impl GivenQuestion {
             let queue = NonNull::new(sys::rd_kafka_queue_new(client))?;
             let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
             let options = sys::rd_kafka_AdminOptions_new(client, operation);
-            let limit = milliseconds(limit);
-            sys::rd_kafka_AdminOptions_set_request_timeout(options, limit, refused.as_mut_ptr(), refused.len());
+            sys::rd_kafka_AdminOptions_set_request_timeout(
+                options,
+                milliseconds(LIMIT),
+                refused.as_mut_ptr(),
+                refused.len(),
+            );
             let mut groups = [group.as_ptr()];
             sys::rd_kafka_DescribeConsumerGroups(client, groups.as_mut_ptr(), 1, options, queue.as_ptr());
             sys::rd_kafka_AdminOptions_destroy(options);
