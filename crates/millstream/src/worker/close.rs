@@ -12,8 +12,14 @@ impl Worker {
             self.abort(now);
             false
         } else {
-            self.try_commit(now) && self.owns(tasks, now)
+            self.try_commit(now)
         };
+        // Before the commit that shows whether the tasks are still this member's: what is in the changelogs by then is here.
+        let running = self.tasks.iter().filter(|task| tasks.contains(&task.id) && task.is_running());
+        let to_park: Vec<TaskId> = if committed { running.map(|task| task.id).collect() } else { Vec::new() };
+        let ends = self.ends_of_changelogs(&to_park);
+        let to_park = if committed && self.owns(tasks, now) { to_park } else { Vec::new() };
+        let mut ends = ends.into_iter();
         let (opening, kept) =
             std::mem::take(&mut self.opening).into_iter().partition(|opening| tasks.contains(&opening.task));
         self.opening = kept;
@@ -24,8 +30,6 @@ impl Worker {
             std::mem::take(&mut self.tasks).into_iter().partition(|task| tasks.contains(&task.id));
         self.tasks = kept;
         // A running task's state is parked; one that is still restored begins anew, as does one that was lost.
-        let to_park: Vec<TaskId> = closing.iter().filter(|task| committed && task.is_running()).map(|t| t.id).collect();
-        let mut ends = self.ends_of_changelogs(&to_park).into_iter();
         for task in closing {
             let id = task.id;
             let ends = to_park.contains(&id).then(|| ends.next()).flatten().map(|mut ends: Vec<i64>| {
@@ -45,7 +49,7 @@ impl Worker {
 
     /// Whether these tasks are still this member's, which a commit that had nothing to commit does not say: the changelogs of
     /// others would have gone on, and what is here would be parked with their ends.
-    fn owns(&mut self, tasks: &[TaskId], now: Timestamp) -> bool {
+    pub(super) fn owns(&mut self, tasks: &[TaskId], now: Timestamp) -> bool {
         let of = |task: &&Task| task.is_running() && tasks.contains(&task.id);
         let positions: Vec<_> = self.tasks.iter().filter(of).filter_map(Task::position).collect();
         let Some(output) = self.output.as_mut().filter(|_| !positions.is_empty()) else {
@@ -61,7 +65,7 @@ impl Worker {
     }
 
     /// For each task the ends of its changelogs; nothing when the broker does not say.
-    fn ends_of_changelogs(&self, tasks: &[TaskId]) -> Vec<Vec<i64>> {
+    pub(super) fn ends_of_changelogs(&self, tasks: &[TaskId]) -> Vec<Vec<i64>> {
         let changelogs: Vec<TopicPartition> = tasks.iter().flat_map(|task| self.changelogs(*task)).collect();
         if changelogs.is_empty() {
             return tasks.iter().map(|_| Vec::new()).collect();
@@ -69,7 +73,7 @@ impl Worker {
         match self.broker.end_offsets(&changelogs) {
             Ok(mut ends) => tasks.iter().map(|task| ends.drain(..self.changelogs(*task).len()).collect()).collect(),
             Err(error) => {
-                tracing::warn!(worker = self.index, %error, "the state of closed tasks is not kept");
+                tracing::warn!(worker = self.index, %error, "the ends of changelogs are not known; state is neither kept nor handed out");
                 Vec::new()
             }
         }

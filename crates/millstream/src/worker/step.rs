@@ -12,7 +12,7 @@ use super::memory::Memory;
 use super::message::{Command, Report};
 use super::open::Opening;
 use super::restore::Restoring;
-use super::transfer::HandingOut;
+use super::transfer::{Asked, HandingOut};
 use super::{Application, KnownInstances, Options, Peers, TaskState, TaskStatus, WorkerStatus};
 use crate::broker::{Broker, ErrorKind, Waker};
 use crate::executor::{Calling, Executor};
@@ -61,7 +61,8 @@ pub struct Worker {
     /// The instances of the application, and the way to them.
     pub(super) known: Arc<KnownInstances>,
     pub(super) peers: Option<Arc<dyn Peers>>,
-    /// The states that other instances have asked for.
+    /// The states that other instances have asked for, and those that are on their way to them.
+    pub(super) asked: Vec<Asked>,
     pub(super) handing_out: Vec<HandingOut>,
     /// `None` before the first producer, and between a reset and the next one.
     pub(super) output: Option<Output>,
@@ -116,6 +117,7 @@ impl From<WorkerSeed> for Worker {
             executor,
             known,
             peers,
+            asked: Vec::new(),
             handing_out: Vec::new(),
             output: None,
             tasks: Vec::new(),
@@ -154,6 +156,7 @@ impl Worker {
         }
         if self.output.is_none() || now < self.resume_at {
             // Copies need no producer: an instance that has not joined yet has some, too.
+            self.begin_asked(now);
             let busy = self.step_copies(now, false) | self.hand_out();
             return if busy { Step::Busy } else { Step::Idle(now + RETRY_MS) };
         }
@@ -166,6 +169,7 @@ impl Worker {
         }
         if !self.ended {
             busy |= self.step_copies(now, busy);
+            self.begin_asked(now);
             busy |= self.hand_out();
         }
         match busy {
@@ -188,7 +192,7 @@ impl Worker {
             Command::Close { tasks, lost: true } => self.leave_lost(tasks, now),
             Command::Close { tasks, lost: false } => self.leave(tasks, false, now),
             Command::Standby(tasks) => self.set_standbys(tasks, now),
-            Command::HandOut { task, recipient } => self.begin_hand_out(task, recipient),
+            Command::HandOut { task, recipient } => self.asked.push(Asked { task, recipient }),
             Command::Stop => self.leave(Vec::new(), true, now),
         }
     }
@@ -208,7 +212,9 @@ impl Worker {
             busy |= self.leaving.is_none();
         } else if self.is_commit_due(now) {
             if self.is_drained(now)? {
+                let ends = self.ends_of_asked();
                 self.commit(now)?;
+                self.begin_after_commit(ends);
                 // Tasks with calls read nothing while they were waited for.
                 busy |= self.calls();
             } else {

@@ -2,6 +2,7 @@ use std::rc::Rc;
 
 use super::{Offered, Recipient, StorePosition, begin, end, row};
 use crate::processor::guarded_anywhere;
+use crate::record::Timestamp;
 use crate::state::{FlushError, StateStore};
 use crate::task::TaskId;
 use crate::topology::{SnapshotStep, TaskCursor, TaskGraph};
@@ -67,37 +68,56 @@ impl HandingOut {
     }
 }
 
+/// A state that another instance has asked for, and that is not handed out yet.
+pub(in crate::worker) struct Asked {
+    pub(in crate::worker) task: TaskId,
+    pub(in crate::worker) recipient: Box<dyn Recipient>,
+}
+
 impl Worker {
-    /// Begins to hand out the state of a task that runs here, or of which there is a copy; lets go of the recipient if there is
-    /// nothing to hand out.
-    pub(in crate::worker) fn begin_hand_out(&mut self, task: TaskId, recipient: Box<dyn Recipient>) {
-        let positions = self.positions_to_hand_out(task);
-        let (Some(graph), Some(positions)) = (graph_of(self, task), positions) else {
-            tracing::debug!(%task, "its state is asked for, and not here");
+    /// Begins to hand out what was asked for: copies at once, and tasks that run here with a commit. For who was thrown out of
+    /// the group and does not know it yet, the changelogs go on without it: only a commit after the question for their ends
+    /// shows that what lies before these is in the stores. Recipients of what is not here are let go of.
+    pub(in crate::worker) fn begin_asked(&mut self, now: Timestamp) {
+        if self.asked.is_empty() {
             return;
-        };
-        let Some(first) = graph.stores.first() else { return };
-        let (of, mut piece) = (first.store.clone(), Vec::new());
-        begin(&positions, &mut piece);
-        tracing::info!(%task, "its state is handed out to another instance");
-        let (cursor, rows, is_complete) = (TaskCursor::default(), 0, false);
-        self.handing_out.push(HandingOut { task, recipient, of, cursor, rows, is_complete, piece });
+        }
+        let is_running = |task: TaskId| self.tasks.iter().any(|running| running.id == task && running.is_running());
+        let (running, others): (Vec<Asked>, Vec<Asked>) =
+            std::mem::take(&mut self.asked).into_iter().partition(|asked| is_running(asked.task));
+        for asked in others {
+            if let Some(positions) = self.copies.positions(asked.task) {
+                self.begin_hand_out(asked, positions);
+            }
+        }
+        self.asked = running;
+        // With something to commit, a commit comes by itself.
+        if !self.asked.is_empty() && self.uncommitted() != Some(true) {
+            let ends = self.ends_of_asked();
+            let tasks: Vec<TaskId> = self.asked.iter().map(|asked| asked.task).collect();
+            let owns = self.owns(&tasks, now);
+            self.begin_after_commit(ends.filter(|_| owns));
+        }
     }
 
-    /// Up to where in their changelogs the stores here hold all there is; in the order of the graph's stores.
-    fn positions_to_hand_out(&self, task: TaskId) -> Option<Vec<StorePosition>> {
-        let graph = graph_of(self, task)?;
-        // Between two commits there is nothing in the changelogs of a task that runs that is not in its stores.
-        let positions = match self.copies.positions(task) {
-            Some(positions) => positions,
-            None => match self.broker.end_offsets(&self.changelogs(task)) {
-                Ok(ends) => ends,
-                Err(error) => {
-                    tracing::warn!(%task, %error, "its state is not handed out");
-                    return None;
-                }
-            },
-        };
+    /// The ends of the changelogs of what is asked for, before a commit.
+    pub(in crate::worker) fn ends_of_asked(&self) -> Option<Vec<Vec<i64>>> {
+        let tasks: Vec<TaskId> = self.asked.iter().map(|asked| asked.task).collect();
+        (!tasks.is_empty()).then(|| self.ends_of_changelogs(&tasks))
+    }
+
+    /// Begins to hand out what was asked for before a commit that went through; `ends`: as they were then.
+    pub(in crate::worker) fn begin_after_commit(&mut self, ends: Option<Vec<Vec<i64>>>) {
+        let Some(ends) = ends else { return };
+        for (asked, ends) in std::mem::take(&mut self.asked).into_iter().zip(ends) {
+            self.begin_hand_out(asked, ends);
+        }
+    }
+
+    fn begin_hand_out(&mut self, asked: Asked, positions: Vec<i64>) {
+        let Asked { task, recipient } = asked;
+        let Some(graph) = graph_of(self, task) else { return };
+        let Some(first) = graph.stores.first() else { return };
         let mut positions = positions.into_iter();
         let of_stores = graph.stores.iter().map(|store| {
             let position = store.changelog.as_ref().and_then(|_| positions.next()).unwrap_or_default();
@@ -105,7 +125,11 @@ impl Worker {
             let from_source = store.changelog.as_ref().is_some_and(|changelog| changelog.from_source);
             StorePosition { store: store.name.to_string().into(), position: if from_source { 0 } else { position } }
         });
-        Some(of_stores.collect())
+        let (of, mut piece) = (first.store.clone(), Vec::new());
+        begin(&of_stores.collect::<Vec<_>>(), &mut piece);
+        tracing::info!(%task, "its state is handed out to another instance");
+        let (cursor, rows, is_complete) = (TaskCursor::default(), 0, false);
+        self.handing_out.push(HandingOut { task, recipient, of, cursor, rows, is_complete, piece });
     }
 
     /// Hands out some rows of each state that is asked for; returns whether there is more to do at once.

@@ -13,7 +13,7 @@ mod taking_over;
 pub use ports::{Incoming, Offered, Peers, Piece, Recipient};
 pub use server::StateServer;
 
-pub(super) use handing_out::HandingOut;
+pub(super) use handing_out::{Asked, HandingOut};
 pub(super) use taking_over::{Taken, TakingOver};
 
 use frames::{Decoder, Frame, StorePosition, begin, end, row};
