@@ -56,8 +56,8 @@ fn obey(text: &str) -> String {
     match text.split_once(' ').unwrap_or((text, "")) {
         ("panic", why) => panic!("{why}"),
         ("payload", _) => std::panic::panic_any(7_u8),
-        ("unwrap", _) => None::<String>.unwrap(),
-        ("expect", why) => Err::<String, _>(why).expect("it is well"),
+        ("unwrap", why) => why.split_once('\0').unwrap().0.to_owned(),
+        ("expect", why) => why.parse::<u8>().expect("it is well").to_string(),
         ("index", at) => vec![String::new()][number(at)].clone(),
         ("divide", by) => (1 / number(by)).to_string(),
         ("slice", at) => "ä".to_owned()[number(at)..].to_owned(),
@@ -195,9 +195,8 @@ fn every_record_is_processed_or_left_out_and_accounted_for() {
             until("all records to be accounted for", || Ok(out().len() as u64 + running.left_out() >= all as u64))
                 .unwrap();
             let processed = out();
-            for number in 0..all {
+            for (number, Kind { name, is_good, timestamp, .. }) in kinds.iter().enumerate().take(all) {
                 let times = processed.iter().filter(|found| **found == number).count();
-                let Kind { name, is_good, timestamp, .. } = &kinds[number];
                 // A Kafka refuses timestamps far in the future on a repartition topic, and so the record is left out.
                 let is_refused = *timestamp > millstream_service::run::now_ms() && times == 0;
                 assert!(times == usize::from(*is_good) || is_refused, "{name}: {times}");
