@@ -253,6 +253,7 @@ mod tests {
         assert_eq!(health.live(now + 1).unwrap_err(), "worker 1 has not moved for 30 s\n");
         // A worker that waits for records is stepped all the same: idleness excuses nothing.
         health.workers()[1].is_idle.store(true, Ordering::Relaxed);
+        health.workers()[0].moved_at.store(now + 30_999, Ordering::Relaxed);
         assert_eq!(health.live(now + 31_000).unwrap_err(), "worker 1 has not moved for 61 s\n");
     }
 }

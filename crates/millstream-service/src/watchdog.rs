@@ -173,7 +173,7 @@ mod tests {
         let text = stuck[0].to_string();
         assert!(
             text.starts_with(
-                "worker 0 has not moved for 1 s: task 0_0, topic in, partition 0, offset 0, node map_values"
+                "worker 0 has not moved for 1 s: task 0_0, topic in, partition 0, offset 0, node map-values-1"
             ),
             "{text}"
         );

@@ -228,18 +228,22 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
 
     /// Sets or deletes without the undo log: what the changelog says is committed.
     fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp, heap: usize) {
-        let before = match value {
-            Some(_) => {
-                let mut row = Row { value, timestamp, dirty: false, heap: 0 };
-                let mut added = 0;
-                row.measured(heap, &mut added);
-                let before = self.rows.insert(key, row);
-                self.heap += added;
-                before
+        if value.is_none() {
+            self.heap -= self.rows.swap_remove(&key).map_or(0, |row| row.heap.into());
+            return;
+        }
+        match self.rows.entry(key) {
+            Entry::Occupied(mut entry) => {
+                let row = entry.get_mut();
+                (row.value, row.timestamp, row.dirty) = (value, timestamp, false);
+                row.measured(heap, &mut self.heap);
             }
-            None => self.rows.swap_remove(&key),
-        };
-        self.heap -= before.map_or(0, |row| row.heap.into());
+            Entry::Vacant(entry) => {
+                let mut row = Row { value, timestamp, dirty: false, heap: 0 };
+                row.measured(heap, &mut self.heap);
+                entry.insert(row);
+            }
+        }
     }
 
     fn size(&self) -> StoreSize {

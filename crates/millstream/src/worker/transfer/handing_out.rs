@@ -94,23 +94,30 @@ impl Worker {
         // With something to commit, a commit comes by itself.
         if !self.asked.is_empty() && self.uncommitted() != Some(true) {
             let ends = self.ends_of_asked();
-            let tasks: Vec<TaskId> = self.asked.iter().map(|asked| asked.task).collect();
-            let owns = self.owns(&tasks, now);
-            self.begin_after_commit(ends.filter(|_| owns));
+            let tasks: Vec<TaskId> = ends.iter().map(|(task, _)| *task).collect();
+            if self.owns(&tasks, now) {
+                self.begin_after_commit(ends);
+            }
         }
     }
 
-    /// The ends of the changelogs of what is asked for, before a commit.
-    pub(in crate::worker) fn ends_of_asked(&self) -> Option<Vec<Vec<i64>>> {
-        let tasks: Vec<TaskId> = self.asked.iter().map(|asked| asked.task).collect();
-        (!tasks.is_empty()).then(|| self.ends_of_changelogs(&tasks))
+    /// The tasks that run here and are asked for, with the ends of their changelogs: to be asked before a commit.
+    pub(in crate::worker) fn ends_of_asked(&self) -> Vec<(TaskId, Vec<i64>)> {
+        let is_running = |task: &TaskId| self.tasks.iter().any(|running| running.id == *task && running.is_running());
+        let tasks: Vec<TaskId> = self.asked.iter().map(|asked| asked.task).filter(is_running).collect();
+        let ends = if tasks.is_empty() { Vec::new() } else { self.ends_of_changelogs(&tasks) };
+        tasks.into_iter().zip(ends).collect()
     }
 
     /// Begins to hand out what was asked for before a commit that went through; `ends`: as they were then.
-    pub(in crate::worker) fn begin_after_commit(&mut self, ends: Option<Vec<Vec<i64>>>) {
-        let Some(ends) = ends else { return };
-        for (asked, ends) in std::mem::take(&mut self.asked).into_iter().zip(ends) {
-            self.begin_hand_out(asked, ends);
+    pub(in crate::worker) fn begin_after_commit(&mut self, ends: Vec<(TaskId, Vec<i64>)>) {
+        for (task, ends) in ends {
+            // A commit may have the tasks opened anew.
+            let is_running = self.tasks.iter().any(|running| running.id == task && running.is_running());
+            if let Some(index) = self.asked.iter().position(|asked| asked.task == task).filter(|_| is_running) {
+                let asked = self.asked.swap_remove(index);
+                self.begin_hand_out(asked, ends);
+            }
         }
     }
 
