@@ -34,6 +34,8 @@ impl Application {
         workload.prepare(&*broker).unwrap();
         let options =
             Options { standby_replicas: 1, static_membership: is_static, ..options(&id, 0, 2, Guarantee::ExactlyOnce) };
+        // All of the state here is less than the default.
+        let options = Options { acceptable_recovery_lag: 10, ..options };
         Application { id, workload, cluster, broker, options, is_static }
     }
 

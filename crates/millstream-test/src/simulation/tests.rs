@@ -30,6 +30,14 @@ fn seeds_that_once_failed() {
     }
 }
 
+/// Once: a member that was thrown out handed out old state with the ends of changelogs that others had written.
+#[test]
+fn state_that_is_handed_out_is_as_new_as_it_says() {
+    for seed in [7_853, 9_233, 15_280, 24_728] {
+        run(seed..seed + 1);
+    }
+}
+
 #[test]
 fn a_seed_is_the_same_run_to_the_last_event() {
     let mut hashes = Vec::new();
