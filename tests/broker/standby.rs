@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use millstream::broker::{Broker, Outgoing, TopicId};
+use millstream::broker::{Broker, Outgoing, TopicId, TopicPartition};
 use millstream::record::Headers;
 use millstream::worker::{Guarantee, Options};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
@@ -64,6 +64,9 @@ fn a_task_that_moves_to_its_standby_restores_the_tail_alone() {
         let first = application.start("first");
         until("one instance with all tasks", || Ok(first.runs(TASKS))).unwrap();
         application.load(&mut load, 5_000);
+        // It may be a while until a topic that was just made can be read and written.
+        let control = [TopicPartition::new(format!("{}-instances", application.id), 0)];
+        until("the first one to tell of itself", || Ok(application.broker.end_offsets(&control)?[0] > 0)).unwrap();
         // It comes to another one, so it has restored what it is given before it joins.
         let second = application.start("second");
         until("half of the tasks each", || Ok(first.runs(TASKS / 2) && second.runs(TASKS / 2))).unwrap();
