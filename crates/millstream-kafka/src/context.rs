@@ -269,6 +269,8 @@ pub(crate) struct DeliveryReports {
     first: Mutex<Option<BrokerError>>,
     /// The last topic that the broker did not let into a transaction.
     not_added: Mutex<Option<String>>,
+    /// Whether something was reported since the end of a transaction was asked for last.
+    disturbed: AtomicBool,
 }
 
 /// The topic in a line of librdkafka that says it is no part of the transaction: no error names it.
@@ -280,7 +282,15 @@ impl DeliveryReports {
     pub(crate) fn new(transactional: bool, settings: &KafkaSettings, presence: Presence, max_bytes: u64) -> Self {
         let (failed, first) = (AtomicBool::new(false), Mutex::new(None));
         let reports = Reports::new("producer", settings, presence);
-        DeliveryReports { reports, transactional, max_bytes, failed, first, not_added: Mutex::new(None) }
+        DeliveryReports {
+            reports,
+            transactional,
+            max_bytes,
+            failed,
+            first,
+            not_added: Mutex::new(None),
+            disturbed: AtomicBool::new(false),
+        }
     }
 
     /// What the client's principal may do is told by this.
@@ -300,6 +310,21 @@ impl DeliveryReports {
             std::thread::sleep(Duration::from_millis(5));
         }
         self.not_added.lock().unwrap().clone()
+    }
+
+    /// The end of a transaction is asked for now.
+    pub(crate) fn note_ending(&self) {
+        self.disturbed.store(false, Ordering::Release);
+    }
+
+    /// As if something had been reported.
+    pub(crate) fn disturb(&self) {
+        self.disturbed.store(true, Ordering::Release);
+    }
+
+    /// Whether an error was reported since then, such as a connection that broke: the request may have been repeated.
+    pub(crate) fn is_disturbed(&self) -> bool {
+        self.disturbed.load(Ordering::Acquire)
     }
 
     /// Fails if a record was not delivered since the last [`DeliveryReports::clear`].
@@ -324,10 +349,15 @@ impl ClientContext for DeliveryReports {
         if let Some(topic) = topic_not_added(line) {
             *self.not_added.lock().unwrap() = Some(topic.to_owned());
         }
+        use RDKafkaLogLevel::{Debug, Info, Notice};
+        if !matches!(level, Debug | Info | Notice) {
+            self.disturb();
+        }
         self.reports.line(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.disturb();
         self.reports.error(&error, reason);
     }
 

@@ -43,6 +43,7 @@ struct OutTopic {
 /// Writes records, and commits for the member that made it.
 pub(crate) struct KafkaProducer {
     native: NativeProducer,
+    settings: KafkaSettings,
     transactional_id: Option<String>,
     in_transaction: bool,
     topics: Vec<OutTopic>,
@@ -64,16 +65,9 @@ impl KafkaProducer {
         metadata: Arc<MetadataClient>,
     ) -> Result<Self, BrokerError> {
         let config = settings.producer(transactional_id);
-        let native: ThreadedProducer<DeliveryReports> = config
-            .create_with_context(DeliveryReports::new(
-                transactional_id.is_some(),
-                settings,
-                metadata.presence().clone(),
-                max_bytes(&config),
-            ))
-            .map_err(|error| errors::of_client("a producer", &error))?;
         let mut producer = KafkaProducer {
-            native: NativeProducer::new(native),
+            native: native(settings, transactional_id, &metadata)?,
+            settings: settings.clone(),
             transactional_id: transactional_id.map(str::to_owned),
             in_transaction: false,
             topics: Vec::with_capacity(topics.len()),
@@ -87,6 +81,7 @@ impl KafkaProducer {
         }
         if transactional_id.is_some() {
             producer.init_transactions()?;
+            producer.deliveries().note_ending();
         }
         Ok(producer)
     }
@@ -117,8 +112,31 @@ impl KafkaProducer {
         }
     }
 
+    /// Goes on with a new client if the request that ended the last transaction may have been repeated. What comes of it late
+    /// would end the next transaction as well: the same producer, and the same epoch. Of an older epoch, brokers take nothing.
+    fn renew_if_doubtful(&mut self) -> Result<(), BrokerError> {
+        if !self.deliveries().is_disturbed() {
+            return Ok(());
+        }
+        // One that is fenced is not to come back by itself.
+        self.check()?;
+        tracing::info!(
+            id = self.transactional_id,
+            "a connection broke at the end of a transaction: going on with a new client"
+        );
+        self.native = native(&self.settings, self.transactional_id.as_deref(), &self.metadata)?;
+        for topic in &self.topics {
+            self.native.add_topic(&topic.name)?;
+        }
+        // Should this fail, it is tried again.
+        self.init_transactions().inspect_err(|_| self.deliveries().disturb())?;
+        self.deliveries().note_ending();
+        Ok(())
+    }
+
     fn begin(&mut self) -> Result<(), BrokerError> {
         if self.transactional_id.is_some() && !self.in_transaction {
+            self.renew_if_doubtful()?;
             self.native.begin_transaction().map_err(|failure| self.classified("begin_transaction", &failure))?;
             self.in_transaction = true;
         }
@@ -337,6 +355,7 @@ impl Producer for KafkaProducer {
             .map_err(|error| self.by_record(error))?;
         }
         if self.in_transaction {
+            self.deliveries().note_ending();
             self.until_settled("commit_transaction", NativeProducer::commit_transaction)
                 .map_err(|error| self.by_record(error))?;
             self.in_transaction = false;
@@ -352,6 +371,7 @@ impl Producer for KafkaProducer {
 
     fn abort(&mut self) -> Result<(), BrokerError> {
         if self.in_transaction {
+            self.deliveries().note_ending();
             self.until_settled("abort_transaction", NativeProducer::abort_transaction)?;
             self.in_transaction = false;
         } else if self.transactional_id.is_none() {
@@ -362,7 +382,20 @@ impl Producer for KafkaProducer {
     }
 }
 
-/// What the producer's settings say of it.
+/// A client for a producer.
+fn native(
+    settings: &KafkaSettings,
+    transactional_id: Option<&str>,
+    metadata: &MetadataClient,
+) -> Result<NativeProducer, BrokerError> {
+    let config = settings.producer(transactional_id);
+    let presence = metadata.presence().clone();
+    let reports = DeliveryReports::new(transactional_id.is_some(), settings, presence, max_bytes(&config));
+    let client: ThreadedProducer<DeliveryReports> =
+        config.create_with_context(reports).map_err(|error| errors::of_client("a producer", &error))?;
+    Ok(NativeProducer::new(client))
+}
+
 /// The largest record that the producer takes, by its settings.
 fn max_bytes(config: &ClientConfig) -> u64 {
     config.get("message.max.bytes").and_then(|bytes| bytes.parse().ok()).unwrap_or(1_000_000)
