@@ -3,6 +3,7 @@
 //!
 //! Runs where a Kafka can be started, and must run where `MILLSTREAM_TEST_BROKER` is `kafka`.
 
+mod late;
 mod missed;
 
 use std::collections::BTreeMap;

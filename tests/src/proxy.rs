@@ -1,6 +1,5 @@
 //! A TCP forwarder with faults: what stands between clients and a broker.
 
-use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,61 +127,58 @@ async fn connect(client: TcpStream, target: SocketAddr, shared: Arc<Shared>, num
     let (_, _) = (client.set_nodelay(true), broker.set_nodelay(true));
     let ((from_client, to_client), (from_broker, to_broker)) = (client.into_split(), broker.into_split());
     let random = |direction| StdRng::seed_from_u64(shared.seed.wrapping_add(2 * number + direction));
-    let requests = pump(from_client, to_broker, shared.faults.subscribe(), |faults| faults.lose_requests, random(0));
-    let answers = pump(from_broker, to_client, shared.faults.subscribe(), |faults| faults.lose_answers, random(1));
+    let (requests, sent) = mpsc::channel(CHUNKS);
+    let (answers, answered) = mpsc::channel(CHUNKS);
+    // As on a network, what a client has sent may arrive when its connection is over.
+    let mut arriving = tokio::spawn(write(to_broker, sent));
+    let asking = read(from_client, requests, shared.faults.subscribe(), |faults| faults.lose_requests, random(0));
+    let answering = read(from_broker, answers, shared.faults.subscribe(), |faults| faults.lose_answers, random(1));
     // Whatever ends first ends both directions: the streams are dropped.
     tokio::select! {
-        _ = requests => {}
-        _ = answers => {}
+        _ = asking => {}
+        _ = answering => {}
+        _ = &mut arriving => {}
+        () = write(to_client, answered) => {}
         _ = cuts.changed() => {}
         _ = refusing.wait_for(|faults| faults.refuse) => {}
     }
 }
 
-/// Passes bytes on in one direction, until either end closes or the connection has become useless.
-fn pump(
+/// Takes bytes of one direction, with when they are to arrive, until the connection has become useless. When the end that they
+/// come from closes, what was read is still written; then the writing ends.
+async fn read(
     mut from: OwnedReadHalf,
-    to: OwnedWriteHalf,
+    to: mpsc::Sender<(Instant, Vec<u8>)>,
     mut faults: watch::Receiver<Faults>,
     loses: impl Fn(&Faults) -> bool,
     mut random: StdRng,
-) -> impl Future<Output = ()> {
-    let (send, receive) = mpsc::channel(CHUNKS);
-    let read = async move {
-        let mut due = Instant::now();
-        loop {
-            let mut bytes = vec![0; CHUNK];
-            let Ok(count @ 1..) = from.read(&mut bytes).await else { break };
-            bytes.truncate(count);
-            let now = *faults.borrow();
-            if loses(&now) {
-                // The other end must not see that anything is wrong before it is over.
-                tokio::select! {
-                    _ = faults.wait_for(|faults| !loses(faults)) => {}
-                    _ = drain(&mut from) => {}
-                }
-                return;
+) {
+    let mut due = Instant::now();
+    loop {
+        let mut bytes = vec![0; CHUNK];
+        let Ok(count @ 1..) = from.read(&mut bytes).await else { break };
+        bytes.truncate(count);
+        let now = *faults.borrow();
+        if loses(&now) {
+            // The other end must not see that anything is wrong before it is over.
+            tokio::select! {
+                _ = faults.wait_for(|faults| !loses(faults)) => {}
+                _ = drain(&mut from) => {}
             }
-            let jitter = random.random_range(0..=now.jitter.as_micros() as u64);
-            // Bytes stay in order, whatever their delays are.
-            due = due.max(Instant::now() + now.latency + Duration::from_micros(jitter));
-            if let Some(bytes_per_second) = now.bytes_per_second {
-                due += Duration::from_micros(count as u64 * 1_000_000 / bytes_per_second.max(1));
-            }
-            if send.send((due, bytes)).await.is_err() {
-                break;
-            }
+            return;
         }
-        // What was read is written also after the reading end has closed.
-        drop(send);
-        std::future::pending().await
-    };
-    async move {
-        tokio::select! {
-            () = read => {}
-            () = write(to, receive) => {}
+        let jitter = random.random_range(0..=now.jitter.as_micros() as u64);
+        // Bytes stay in order, whatever their delays are.
+        due = due.max(Instant::now() + now.latency + Duration::from_micros(jitter));
+        if let Some(bytes_per_second) = now.bytes_per_second {
+            due += Duration::from_micros(count as u64 * 1_000_000 / bytes_per_second.max(1));
+        }
+        if to.send((due, bytes)).await.is_err() {
+            break;
         }
     }
+    drop(to);
+    std::future::pending().await
 }
 
 async fn drain(from: &mut OwnedReadHalf) {

@@ -273,6 +273,12 @@ pub(crate) struct DeliveryReports {
     disturbed: AtomicBool,
 }
 
+/// Whether such a line of librdkafka says that a connection is over, or that an answer did not come: requests are repeated then.
+/// Often no error says it.
+fn may_repeat_requests(facility: &str) -> bool {
+    matches!(facility, "FAIL" | "REQTMOUT")
+}
+
 /// The topic in a line of librdkafka that says it is no part of the transaction: no error names it.
 fn topic_not_added(line: &str) -> Option<&str> {
     line.split("Failed to add partition \"").nth(1)?.split('"').next()
@@ -317,11 +323,6 @@ impl DeliveryReports {
         self.disturbed.store(false, Ordering::Release);
     }
 
-    /// As if something had been reported.
-    pub(crate) fn disturb(&self) {
-        self.disturbed.store(true, Ordering::Release);
-    }
-
     /// Whether an error was reported since then, such as a connection that broke: the request may have been repeated.
     pub(crate) fn is_disturbed(&self) -> bool {
         self.disturbed.load(Ordering::Acquire)
@@ -349,15 +350,14 @@ impl ClientContext for DeliveryReports {
         if let Some(topic) = topic_not_added(line) {
             *self.not_added.lock().unwrap() = Some(topic.to_owned());
         }
-        use RDKafkaLogLevel::{Debug, Info, Notice};
-        if !matches!(level, Debug | Info | Notice) {
-            self.disturb();
+        if may_repeat_requests(facility) {
+            self.disturbed.store(true, Ordering::Release);
         }
         self.reports.line(level, facility, line);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.disturb();
+        self.disturbed.store(true, Ordering::Release);
         self.reports.error(&error, reason);
     }
 

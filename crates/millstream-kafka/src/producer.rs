@@ -80,7 +80,7 @@ impl KafkaProducer {
             producer.add(topic.clone())?;
         }
         if transactional_id.is_some() {
-            producer.init_transactions()?;
+            producer.init_transactions(&producer.native)?;
             producer.deliveries().note_ending();
         }
         Ok(producer)
@@ -96,11 +96,11 @@ impl KafkaProducer {
         self.native.safe().client().context()
     }
 
-    fn init_transactions(&self) -> Result<(), BrokerError> {
+    fn init_transactions(&self, native: &NativeProducer) -> Result<(), BrokerError> {
         let started = Instant::now();
         loop {
             // A call that timed out is taken up again by the next one.
-            let Err(failure) = self.native.init_transactions(INIT_TURN) else { return Ok(()) };
+            let Err(failure) = native.init_transactions(INIT_TURN) else { return Ok(()) };
             if !failure.retriable || failure.fatal {
                 return Err(self.classified("init_transactions", &failure));
             }
@@ -124,12 +124,13 @@ impl KafkaProducer {
             id = self.transactional_id,
             "a connection broke at the end of a transaction: going on with a new client"
         );
-        self.native = native(&self.settings, self.transactional_id.as_deref(), &self.metadata)?;
+        let mut next = native(&self.settings, self.transactional_id.as_deref(), &self.metadata)?;
         for topic in &self.topics {
-            self.native.add_topic(&topic.name)?;
+            next.add_topic(&topic.name)?;
         }
-        // Should this fail, it is tried again.
-        self.init_transactions().inspect_err(|_| self.deliveries().disturb())?;
+        // Should this fail, it is done again: the one before is still there, and as doubtful.
+        self.init_transactions(&next)?;
+        self.native = next;
         self.deliveries().note_ending();
         Ok(())
     }
