@@ -35,6 +35,8 @@ impl Instance {
                 tracing::info!(partitions = %list(&partitions), "assigned");
                 self.instances.note_assigned();
                 self.assigned = Some(partitions);
+                // Before the group is asked for positions: it would wait for what the one before has left open.
+                self.take_over();
             }
             Some(GroupEvent::Revoked(partitions)) => self.close(partitions, false),
             Some(GroupEvent::Lost(partitions)) => self.close(partitions, true),
@@ -91,7 +93,6 @@ impl Instance {
         };
         let committed = match self.member()?.committed(&partitions) {
             Err(error) if error.kind == ErrorKind::Retry => {
-                self.note_positions(false);
                 let pause = self.pause.failed();
                 tracing::warn!(%error, "the group's positions are not known yet; asking again in {pause:?}");
                 self.assigned = Some(partitions);
@@ -99,7 +100,6 @@ impl Instance {
             }
             committed => committed?,
         };
-        self.note_positions(true);
         let mut starts = Vec::new();
         for (partition, committed) in partitions.iter().zip(committed) {
             starts.push((self.start_of(partition, committed.as_ref())?, committed));

@@ -2,14 +2,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::announce::TELL_MS;
-use super::view::{Claim, SILENT_MS};
+use super::view::Claim;
 use crate::broker::ErrorKind;
 use crate::record::Timestamp;
 use crate::task::TaskId;
 use crate::worker::instance::worker_of;
 use crate::worker::{Guarantee, Instance, Phase, TaskState};
 
-/// Who is alive tells of itself more often than that, in ms.
+/// Who is alive tells of itself more often than that, in ms. With a session timeout that is longer, whoever the group has thrown
+/// out is overdue by then.
 const OVERDUE_MS: i64 = TELL_MS + 500;
 
 /// A task that cannot run for so long, in ms, while another instance says that it has it: that one was told otherwise by the
@@ -24,8 +25,6 @@ const LOOK_MS: i64 = 60_000;
 pub(super) struct Takeover {
     /// When the group last gave this instance something.
     since: Option<Timestamp>,
-    /// Whether the group's positions are not known for a transaction that is open.
-    are_positions_pending: bool,
     /// Whose transactions were ended since.
     done: BTreeSet<Arc<str>>,
 }
@@ -37,13 +36,8 @@ impl Takeover {
 }
 
 impl Instance {
-    /// Notes whether the group answered what its positions are.
-    pub(in crate::worker) fn note_positions(&mut self, are_known: bool) {
-        self.instances.takeover.are_positions_pending = !are_known;
-    }
-
     /// Ends the transactions of instances that had tasks before that are here now, and did not let go of them.
-    pub(super) fn take_over(&mut self) {
+    pub(in crate::worker) fn take_over(&mut self) {
         let now = self.instances.clock.ms;
         let is_over = self.instances.takeover.since.is_none_or(|since| now - since > LOOK_MS);
         let is_transactional = self.application.options.guarantee == Guarantee::ExactlyOnce;
@@ -59,10 +53,10 @@ impl Instance {
         }
         let running = self.running_tasks();
         for claim in claims {
-            let Takeover { since, are_positions_pending, done } = &mut self.instances.takeover;
+            let Takeover { since, done } = &mut self.instances.takeover;
             let is_stuck = claim.tasks.iter().any(|task| !running.contains(task))
                 && since.is_some_and(|since| now - since >= STUCK_MS);
-            if claim.silent_ms > SILENT_MS || (*are_positions_pending && claim.silent_ms >= OVERDUE_MS) || is_stuck {
+            if claim.silent_ms >= OVERDUE_MS || is_stuck {
                 done.insert(claim.instance_id.clone());
                 self.end_transactions(&claim);
             }
