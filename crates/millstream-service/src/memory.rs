@@ -14,7 +14,7 @@ use crate::health::Health;
 use crate::stop::Stop;
 
 /// How often memory is looked at.
-const LOOKED_EVERY: Duration = Duration::from_millis(200);
+const LOOKED_EVERY: Duration = Duration::from_millis(50);
 /// From how many per cent of the limit on workers read more slowly, and not at all.
 const SLOW_FROM: u64 = 85;
 const NONE_FROM: u64 = 95;

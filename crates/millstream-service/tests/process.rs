@@ -56,11 +56,15 @@ fn counts() -> Topic<String, i64> {
     Topic::new("counts", Utf8, Be64)
 }
 
-/// Keeps 256 KiB for each line.
+/// Keeps 16 KiB for each line, and takes its time: memory is to be looked at while it grows.
 fn growing(b: &TopologyBuilder) {
     b.stream(&lines())
         .group_by(Topic::new("words", Utf8, Utf8), |_, line| line.clone())
-        .aggregate(Store::new("kept", Utf8, Bytes).without_changelog(), || vec![1; 1 << 18], |_, _, _| {})
+        .aggregate(
+            Store::new("kept", Utf8, Bytes).without_changelog(),
+            || vec![1; 1 << 14],
+            |_, _, _| std::thread::sleep(Duration::from_micros(250)),
+        )
         .to_stream()
         .filter(|_, _| false);
 }
@@ -410,7 +414,7 @@ fn logs_json() {
 
 /// More and more lines come; the process slows down, says why it is not ready, and ends in order.
 fn ends_with_1_at_its_limit_of_memory() {
-    let input: Vec<String> = (0..4000).map(|line| format!("line {line}")).collect();
+    let input: Vec<String> = (0..16_000).map(|line| line.to_string()).collect();
     let mut running = Running::start(
         command(&["--keep-running", "--set", "memory_limit=200MiB", "--set", "memory_limit_grace_ms=1500"])
             .env("GROWING", "1")

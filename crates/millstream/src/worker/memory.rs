@@ -6,7 +6,7 @@ use crate::record::Timestamp;
 use crate::state::StoreSize;
 
 /// How often a worker looks how much its stores take, in ms.
-const MEASURED_EVERY_MS: i64 = 1000;
+const MEASURED_EVERY_MS: i64 = 250;
 /// How long a worker that is to be slow waits after each batch, in ms.
 const PAUSE_MS: i64 = 20;
 
