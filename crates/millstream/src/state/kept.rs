@@ -47,10 +47,16 @@ pub(crate) trait KeyedRows<K, V>: Default {
 
     fn rollback(&mut self);
 
-    /// Makes room for so many more rows.
-    fn reserve(&mut self, _rows: usize) {}
     /// Sets or deletes without the undo log; `heap` is as [`KeyedRows::commit`] measures it.
     fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp, heap: usize);
+
+    /// The same, at the latest with [`KeyedRows::restored`]; until then nothing else is to be done with the rows.
+    fn restore_soon(&mut self, key: K, value: Option<V>, timestamp: Timestamp, heap: usize) {
+        self.restore(key, value, timestamp, heap);
+    }
+
+    /// Restores what waits.
+    fn restored(&mut self) {}
 
     /// Rows and bytes.
     fn size(&self) -> StoreSize;
@@ -60,19 +66,49 @@ pub(crate) trait KeyedRows<K, V>: Default {
 pub(super) struct Row<V> {
     pub(super) value: Option<V>,
     pub(super) timestamp: Timestamp,
-    /// Whether it changed since the last commit.
-    pub(super) dirty: bool,
-    /// What its key and value have on the heap, as of the last commit.
-    pub(super) heap: u32,
+    /// That of its key, where rows are found by it.
+    pub(super) hash: u32,
+    /// What its key and value have on the heap, as of the last commit, in bytes; the highest bit is set if it changed since.
+    heap: u32,
 }
 
+const DIRTY: u32 = 1 << 31;
+
 impl<V> Row<V> {
+    /// A row that did not change since the last commit.
+    #[inline]
+    pub(super) fn new(value: Option<V>, timestamp: Timestamp, hash: u32) -> Self {
+        Row { value, timestamp, hash, heap: 0 }
+    }
+
+    /// Whether it changed since the last commit.
+    #[inline]
+    pub(super) fn is_dirty(&self) -> bool {
+        self.heap & DIRTY != 0
+    }
+
+    #[inline]
+    pub(super) fn set_dirty(&mut self) {
+        self.heap |= DIRTY;
+    }
+
+    #[inline]
+    pub(super) fn set_clean(&mut self) {
+        self.heap &= !DIRTY;
+    }
+
+    /// What its key and value have on the heap, as of the last commit.
+    #[inline]
+    pub(super) fn heap(&self) -> u64 {
+        u64::from(self.heap & !DIRTY)
+    }
+
     /// Notes what it has on the heap, in the sum of all.
     #[inline]
     pub(super) fn measured(&mut self, heap: usize, sum: &mut u64) {
-        let heap = u32::try_from(heap).unwrap_or(u32::MAX);
-        *sum = *sum - u64::from(self.heap) + u64::from(heap);
-        self.heap = heap;
+        let heap = u32::try_from(heap).unwrap_or(u32::MAX).min(!DIRTY);
+        *sum = *sum - self.heap() + u64::from(heap);
+        self.heap = heap | (self.heap & DIRTY);
     }
 
     #[inline]
@@ -196,8 +232,8 @@ impl<R: KeyedRows<K, V>, K: Hash + Eq + Clone + 'static, V: 'static> StateStore 
         self.rows.borrow_mut().rollback();
     }
 
-    fn reserve(&self, rows: usize) {
-        self.rows.borrow_mut().reserve(rows);
+    fn restored(&self) {
+        self.rows.borrow_mut().restored();
     }
 
     fn snapshot(
@@ -222,7 +258,7 @@ impl<R: KeyedRows<K, V>, K: Hash + Eq + Clone + 'static, V: 'static> StateStore 
             limit.note(&key, record.timestamp);
         }
         let heap = value.as_ref().map_or(0, |value| self.measure.row(&key, value));
-        self.rows.borrow_mut().restore(key, value, record.timestamp, heap);
+        self.rows.borrow_mut().restore_soon(key, value, record.timestamp, heap);
         Ok(())
     }
 }

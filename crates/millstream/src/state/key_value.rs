@@ -71,10 +71,10 @@ impl<K: Hash + Eq + 'static, V: Clone + 'static> KeyValueStore<K, V> {
         changes.collect()
     }
 
-    /// Sets or deletes what is committed already.
+    /// Sets or deletes what is committed already, as [`StateStore::restore`].
     pub(crate) fn restore_row(&self, key: K, value: Option<V>, timestamp: Timestamp) {
         let heap = value.as_ref().map_or(0, |value| self.inner.heap(&key, value));
-        self.inner.rows.borrow_mut().restore(key, value, timestamp, heap);
+        self.inner.rows.borrow_mut().restore_soon(key, value, timestamp, heap);
     }
 
     /// Looks at each row, in no particular but a repeatable order. `look` must not change this store.

@@ -18,6 +18,8 @@ mod null;
 mod ordered;
 mod ordered_rows;
 mod partial;
+mod row_chunks;
+mod row_index;
 mod rows;
 mod seen;
 mod session;
@@ -96,9 +98,6 @@ pub(crate) trait StateStore {
     /// Puts back the values as they were at the last commit.
     fn rollback(&self);
 
-    /// Makes room for about so many rows that will be restored; must not cost much if they do not come.
-    fn reserve(&self, _rows: usize) {}
-
     /// Hands out the next rows as they were at the last commit, about `rows_max` of them, as [`StateStore::flush`] would write
     /// them: see [`snapshot`]. The rows of one key come in one step, and a step looks at all that changed since the last
     /// commit; so it is cheapest right after one.
@@ -112,8 +111,12 @@ pub(crate) trait StateStore {
     /// How many rows it has and about how much memory they take, for what is committed and what is not.
     fn size(&self) -> StoreSize;
 
-    /// Takes one record of the changelog.
+    /// Takes one record of the changelog. After some, [`StateStore::restored`] is to be called before anything else.
     fn restore(&self, record: &Message<'_>) -> Result<(), SerdeError>;
+
+    /// Completes what [`StateStore::restore`] has taken. If it panics, the row that it was at is left out, and it is to be called
+    /// again.
+    fn restored(&self) {}
 }
 
 /// A store that a processor can be connected to.

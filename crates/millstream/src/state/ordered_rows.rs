@@ -51,8 +51,8 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
         match self.rows.get_mut(&key) {
             Some(row) => {
                 let before = std::mem::replace(&mut row.value, value);
-                if !row.dirty {
-                    row.dirty = true;
+                if !row.is_dirty() {
+                    row.set_dirty();
                     self.undo.push(Undo { key, before: before.map(|value| (value, row.timestamp)) });
                 }
                 row.timestamp = timestamp;
@@ -60,7 +60,9 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
             None => {
                 if value.is_some() {
                     self.undo.push(Undo { key: key.clone(), before: None });
-                    self.rows.insert(key, Row { value, timestamp, dirty: true, heap: 0 });
+                    let mut row = Row::new(value, timestamp, 0);
+                    row.set_dirty();
+                    self.rows.insert(key, row);
                 }
             }
         }
@@ -79,17 +81,18 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
     {
         let row = match self.rows.get_mut(key) {
             Some(row) => {
-                if !row.dirty {
+                if !row.is_dirty() {
                     // Clones that panic leave the row unchanged.
                     let before = row.value.clone().map(|value| (value, row.timestamp));
                     self.undo.push(Undo { key: key.clone(), before });
-                    row.dirty = true;
+                    row.set_dirty();
                 }
                 row
             }
             None => {
                 self.undo.push(Undo { key: key.clone(), before: None });
-                let row = Row { value: None, timestamp: Timestamp::MIN, dirty: true, heap: 0 };
+                let mut row = Row::new(None, Timestamp::MIN, 0);
+                row.set_dirty();
                 self.rows.entry(key.clone()).or_insert(row)
             }
         };
@@ -128,7 +131,7 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
         {
             last = Some(key);
             match &row.value {
-                _ if row.dirty => (looked, changed) = (looked + 1, true),
+                _ if row.is_dirty() => (looked, changed) = (looked + 1, true),
                 Some(value) => looked += look(key, value, row.timestamp)?,
                 None => {}
             }
@@ -151,11 +154,11 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
     fn commit(&mut self, measure: impl Fn(&K, &V) -> usize) {
         for Undo { key, .. } in self.undo.drain(..) {
             if let Some(row) = self.rows.get_mut(&key) {
-                row.dirty = false;
+                row.set_clean();
                 match &row.value {
                     Some(value) => row.measured(measure(&key, value), &mut self.heap),
                     None => {
-                        self.heap -= u64::from(row.heap);
+                        self.heap -= row.heap();
                         self.rows.remove(&key);
                     }
                 }
@@ -167,7 +170,8 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
         for Undo { key, before } in self.undo.drain(..) {
             match (before, self.rows.get_mut(&key)) {
                 (Some((value, timestamp)), Some(row)) => {
-                    (row.value, row.timestamp, row.dirty) = (Some(value), timestamp, false);
+                    (row.value, row.timestamp) = (Some(value), timestamp);
+                    row.set_clean();
                 }
                 _ => drop(self.rows.remove(&key)),
             }
@@ -178,7 +182,7 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
     fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp, heap: usize) {
         let before = match value {
             Some(_) => {
-                let mut row = Row { value, timestamp, dirty: false, heap: 0 };
+                let mut row = Row::new(value, timestamp, 0);
                 let mut added = 0;
                 row.measured(heap, &mut added);
                 let before = self.rows.insert(key, row);
@@ -187,7 +191,7 @@ impl<K: Ord + Clone, V> KeyedRows<K, V> for OrderedRows<K, V> {
             }
             None => self.rows.remove(&key),
         };
-        self.heap -= before.map_or(0, |row| row.heap.into());
+        self.heap -= before.map_or(0, |row| row.heap());
     }
 
     fn size(&self) -> StoreSize {

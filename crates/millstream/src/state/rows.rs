@@ -1,11 +1,9 @@
-use std::collections::HashSet;
-use std::hash::Hash;
-
-use indexmap::IndexMap;
-use indexmap::map::Entry;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, Hash};
 
 use super::kept::{KeyedRows, Row};
-use super::memory::index_map;
+use super::row_chunks::RowChunks;
+use super::row_index::RowIndex;
 use super::snapshot::Look;
 use super::{FlushError, SnapshotCursor, StoreSize};
 use crate::record::Timestamp;
@@ -20,31 +18,60 @@ pub(crate) struct ChangedRow<K, V> {
 
 /// Rows by key, with the undo log of what changed since the last commit.
 ///
-/// Rows lie in a vector with a hash index beside it, so the undo log names a row by its number: a changed row costs no
-/// second look-up at the commit. A deleted row stays in place, empty, until the commit, so that numbers hold.
+/// Rows have numbers, which a hash index finds, so the undo log names a row by its number: a changed row costs no second
+/// look-up at the commit. A deleted row stays in place, empty, until the commit, so that numbers hold.
 pub(crate) struct Rows<K, V> {
-    rows: IndexMap<K, Row<V>, foldhash::fast::FixedState>,
+    rows: RowChunks<(K, Row<V>)>,
+    index: RowIndex,
     undo: Vec<Undo<V>>,
     /// The sum of what the rows have on the heap.
     heap: u64,
+    /// Restored, and not yet among the rows.
+    restored: VecDeque<Restored<K, V>>,
 }
 
 struct Undo<V> {
-    row: usize,
+    row: u32,
     before: Option<(V, Timestamp)>,
 }
 
+struct Restored<K, V> {
+    key: K,
+    value: Option<V>,
+    timestamp: Timestamp,
+    hash: u32,
+    heap: usize,
+    /// The row that it is of, if that is known and still so.
+    row: Option<u32>,
+}
+
+/// So many restored rows are looked up one after the other before the first one is put in: then the processor waits for their
+/// places in memory all at once.
+const AT_ONCE: usize = 64;
+
 impl<K, V> Default for Rows<K, V> {
     fn default() -> Self {
-        Rows { rows: IndexMap::default(), undo: Vec::new(), heap: 0 }
+        Rows {
+            rows: RowChunks::default(),
+            index: RowIndex::default(),
+            undo: Vec::new(),
+            heap: 0,
+            restored: VecDeque::new(),
+        }
     }
+}
+
+#[inline]
+fn hash_of<K: Hash>(key: &K) -> u32 {
+    // The upper half; all bits of it are good.
+    (foldhash::fast::FixedState::default().hash_one(key) >> 32) as u32
 }
 
 impl<K: Hash + Eq, V> Rows<K, V> {
     /// The rows that changed since the last commit, with what they were then: key, before, now, time.
     pub(crate) fn changes(&self) -> impl Iterator<Item = (&K, Option<&V>, Option<&V>, Timestamp)> {
         self.undo.iter().filter_map(|undo| {
-            let (key, row) = self.rows.get_index(undo.row)?;
+            let (key, row) = self.rows.get(undo.row)?;
             let before = undo.before.as_ref().map(|(value, _)| value);
             (before.is_some() || row.value.is_some()).then_some((key, before, row.value.as_ref(), row.timestamp))
         })
@@ -52,20 +79,42 @@ impl<K: Hash + Eq, V> Rows<K, V> {
 
     /// The rows that the changelog has, as of the last commit: key and time.
     pub(crate) fn in_changelog(&self) -> impl Iterator<Item = (&K, Timestamp)> {
-        let added: HashSet<usize> =
-            self.undo.iter().filter(|undo| undo.before.is_none()).map(|undo| undo.row).collect();
-        let rows = self.rows.iter().enumerate().filter(move |(index, _)| !added.contains(index));
+        let added: HashSet<u32> = self.undo.iter().filter(|undo| undo.before.is_none()).map(|undo| undo.row).collect();
+        let rows = (0..).zip(self.rows.iter()).filter(move |(number, _)| !added.contains(number));
         rows.map(|(_, (key, row))| (key, row.timestamp))
+    }
+
+    #[inline]
+    fn find(&self, hash: u32, key: &K) -> Option<u32> {
+        self.index.find(hash, |row| self.rows.get(row).is_some_and(|(found, row)| row.hash == hash && found == key))
+    }
+
+    /// Adds a row whose key is not there; returns its number.
+    #[inline]
+    fn add(&mut self, key: K, row: Row<V>) -> u32 {
+        let number = self.rows.next();
+        self.index.insert(row.hash, number, |row| self.rows.get(row).map_or(0, |(_, row)| row.hash));
+        self.rows.push((key, row));
+        number
+    }
+
+    /// Removes a row; the last one gets its number.
+    fn remove(&mut self, number: u32) {
+        let Some((_, row)) = self.rows.get(number) else { return };
+        self.index.remove(row.hash, number);
+        let Some((_, row)) = self.rows.swap_remove(number) else { return };
+        self.heap -= row.heap();
+        if let Some((_, moved)) = self.rows.get(number) {
+            self.index.renumber(moved.hash, self.rows.next(), number);
+        }
     }
 
     /// Removes rows by number. From the highest down: each gap is filled with the last row, which is then never one
     /// that is still to be removed.
-    fn remove(&mut self, mut rows: Vec<usize>) {
+    fn remove_all(&mut self, mut rows: Vec<u32>) {
         rows.sort_unstable_by(|a, b| b.cmp(a));
         for row in rows {
-            if let Some((_, row)) = self.rows.swap_remove_index(row) {
-                self.heap -= u64::from(row.heap);
-            }
+            self.remove(row);
         }
     }
 
@@ -76,15 +125,15 @@ impl<K: Hash + Eq, V> Rows<K, V> {
         measure: impl FnOnce(&K, &V) -> usize,
         change: impl FnOnce(&mut Option<V>),
     ) {
-        let entry = self.rows.entry(key);
-        let index = entry.index();
-        entry.or_insert(Row { value: None, timestamp: Timestamp::MIN, dirty: false, heap: 0 });
-        let Some((key, row)) = self.rows.get_index_mut(index) else { return };
+        let hash = hash_of(&key);
+        let found = self.find(hash, &key);
+        let number = found.unwrap_or_else(|| self.add(key, Row::new(None, Timestamp::MIN, hash)));
+        let Some((key, row)) = self.rows.get_mut(number) else { return };
         change(&mut row.value);
         let heap = row.value.as_ref().map(|value| measure(key, value));
         row.measured(heap.unwrap_or(0), &mut self.heap);
         if heap.is_none() {
-            self.rows.swap_remove_index(index);
+            self.remove(number);
         }
     }
 
@@ -95,33 +144,61 @@ impl<K: Hash + Eq, V> Rows<K, V> {
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
+
+    /// Sets or deletes without the undo log.
+    fn put_restored(&mut self, restored: Restored<K, V>) {
+        let Restored { key, value, timestamp, hash, heap, row } = restored;
+        // A row that was found a moment ago may have been deleted meanwhile, and another one have its number; and one that was
+        // not may have been added.
+        let is_it = |row: &u32| self.rows.get(*row).is_some_and(|(found, _)| *found == key);
+        match (row.filter(is_it).or_else(|| self.find(hash, &key)), value) {
+            (Some(number), None) => self.remove(number),
+            (None, None) => {}
+            (Some(number), value) => {
+                let Some((_, row)) = self.rows.get_mut(number) else { return };
+                (row.value, row.timestamp) = (value, timestamp);
+                row.set_clean();
+                row.measured(heap, &mut self.heap);
+            }
+            (None, value) => {
+                let (mut row, mut sum) = (Row::new(value, timestamp, hash), self.heap);
+                row.measured(heap, &mut sum);
+                self.add(key, row);
+                self.heap = sum;
+            }
+        }
+    }
 }
 
 impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
     /// Sets or, with `None`, deletes.
     fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
-        match self.rows.entry(key) {
-            Entry::Occupied(mut entry) => {
-                let index = entry.index();
-                let row = entry.get_mut();
+        debug_assert!(self.restored.is_empty());
+        let hash = hash_of(&key);
+        match self.find(hash, &key) {
+            Some(number) => {
+                let Some((_, row)) = self.rows.get_mut(number) else { return };
                 let before = std::mem::replace(&mut row.value, value);
-                if !row.dirty {
-                    row.dirty = true;
-                    self.undo.push(Undo { row: index, before: before.map(|value| (value, row.timestamp)) });
+                if !row.is_dirty() {
+                    row.set_dirty();
+                    self.undo.push(Undo { row: number, before: before.map(|value| (value, row.timestamp)) });
                 }
                 row.timestamp = timestamp;
             }
-            Entry::Vacant(entry) => {
+            None => {
                 if value.is_some() {
-                    self.undo.push(Undo { row: entry.index(), before: None });
-                    entry.insert(Row { value, timestamp, dirty: true, heap: 0 });
+                    self.undo.push(Undo { row: self.rows.next(), before: None });
+                    let mut row = Row::new(value, timestamp, hash);
+                    row.set_dirty();
+                    self.add(key, row);
                 }
             }
         }
     }
 
     fn get(&self, key: &K) -> Option<(&V, Timestamp)> {
-        let row = self.rows.get(key)?;
+        debug_assert!(self.restored.is_empty());
+        let (_, row) = self.rows.get(self.find(hash_of(key), key)?)?;
         row.value.as_ref().map(|value| (value, row.timestamp))
     }
 
@@ -132,15 +209,18 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
         K: Clone,
         V: Clone,
     {
-        let index = self.rows.get_index_of(key).unwrap_or_else(|| {
-            self.rows.insert_full(key.clone(), Row { value: None, timestamp: Timestamp::MIN, dirty: false, heap: 0 }).0
-        });
-        let row = &mut self.rows[index];
-        if !row.dirty {
+        debug_assert!(self.restored.is_empty());
+        let hash = hash_of(key);
+        let number = match self.find(hash, key) {
+            Some(number) => number,
+            None => self.add(key.clone(), Row::new(None, Timestamp::MIN, hash)),
+        };
+        let (_, row) = self.rows.get_mut(number).expect("a row that was found is there");
+        if !row.is_dirty() {
             // A clone that panics leaves the row unchanged.
             let before = row.value.clone().map(|value| (value, row.timestamp));
-            self.undo.push(Undo { row: index, before });
-            row.dirty = true;
+            self.undo.push(Undo { row: number, before });
+            row.set_dirty();
         }
         row.change(change)
     }
@@ -152,7 +232,7 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
         V: 'a,
     {
         self.undo.iter().filter_map(|undo| {
-            let (key, row) = self.rows.get_index(undo.row)?;
+            let (key, row) = self.rows.get(undo.row)?;
             // A row made and deleted within one commit was never in the changelog, and is not written.
             let never_seen = undo.before.is_none() && row.value.is_none();
             (!never_seen).then_some((key, row.value.as_ref(), row.timestamp))
@@ -170,19 +250,20 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
     where
         K: 'static,
     {
-        let to = cursor.place().map_or(self.rows.len(), |below: &usize| self.rows.len().min(*below));
+        debug_assert!(self.restored.is_empty());
+        let to = cursor.place().map_or(self.rows.next(), |below: &u32| self.rows.next().min(*below));
         let (mut from, mut looked, mut changed) = (to, 0, false);
         while from > 0 && looked < rows_max.max(1) {
             from -= 1;
-            let Some((key, row)) = self.rows.get_index(from) else { continue };
+            let Some((key, row)) = self.rows.get(from) else { continue };
             match &row.value {
-                _ if row.dirty => (looked, changed) = (looked + 1, true),
+                _ if row.is_dirty() => (looked, changed) = (looked + 1, true),
                 Some(value) => looked += look(key, value, row.timestamp)?,
                 None => {}
             }
         }
         for undo in self.undo.iter().filter(|undo| changed && (from..to).contains(&undo.row)) {
-            if let (Some((value, timestamp)), Some((key, _))) = (&undo.before, self.rows.get_index(undo.row)) {
+            if let (Some((value, timestamp)), Some((key, _))) = (&undo.before, self.rows.get(undo.row)) {
                 look(key, value, *timestamp)?;
             }
         }
@@ -192,57 +273,58 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
 
     fn commit(&mut self, measure: impl Fn(&K, &V) -> usize) {
         let mut deleted = Vec::new();
-        for Undo { row: index, .. } in self.undo.drain(..) {
-            if let Some((key, row)) = self.rows.get_index_mut(index) {
-                row.dirty = false;
+        for Undo { row: number, .. } in self.undo.drain(..) {
+            if let Some((key, row)) = self.rows.get_mut(number) {
+                row.set_clean();
                 match &row.value {
-                    Some(value) => row.measured(measure(key, value), &mut self.heap),
-                    None => deleted.push(index),
+                    Some(value) => {
+                        let heap = measure(key, value);
+                        row.measured(heap, &mut self.heap);
+                    }
+                    None => deleted.push(number),
                 }
             }
         }
-        self.remove(deleted);
+        self.remove_all(deleted);
     }
 
     fn rollback(&mut self) {
         let mut added = Vec::new();
-        for Undo { row: index, before } in self.undo.drain(..) {
-            if let Some((_, row)) = self.rows.get_index_mut(index) {
-                row.dirty = false;
+        for Undo { row: number, before } in self.undo.drain(..) {
+            if let Some((_, row)) = self.rows.get_mut(number) {
+                row.set_clean();
                 match before {
                     Some((value, timestamp)) => {
                         row.value = Some(value);
                         row.timestamp = timestamp;
                     }
-                    None => added.push(index),
+                    None => added.push(number),
                 }
             }
         }
-        self.remove(added);
-    }
-
-    fn reserve(&mut self, rows: usize) {
-        // A changelog may tell of the same few rows again and again.
-        self.rows.reserve(rows.min(15 * self.rows.len()));
+        self.remove_all(added);
     }
 
     /// Sets or deletes without the undo log: what the changelog says is committed.
     fn restore(&mut self, key: K, value: Option<V>, timestamp: Timestamp, heap: usize) {
-        if value.is_none() {
-            self.heap -= self.rows.swap_remove(&key).map_or(0, |row| row.heap.into());
-            return;
+        let hash = hash_of(&key);
+        self.put_restored(Restored { key, value, timestamp, hash, heap, row: None });
+    }
+
+    fn restore_soon(&mut self, key: K, value: Option<V>, timestamp: Timestamp, heap: usize) {
+        let hash = hash_of(&key);
+        self.restored.push_back(Restored { key, value, timestamp, hash, heap, row: None });
+        if self.restored.len() == AT_ONCE {
+            self.restored();
         }
-        match self.rows.entry(key) {
-            Entry::Occupied(mut entry) => {
-                let row = entry.get_mut();
-                (row.value, row.timestamp, row.dirty) = (value, timestamp, false);
-                row.measured(heap, &mut self.heap);
-            }
-            Entry::Vacant(entry) => {
-                let mut row = Row { value, timestamp, dirty: false, heap: 0 };
-                row.measured(heap, &mut self.heap);
-                entry.insert(row);
-            }
+    }
+
+    fn restored(&mut self) {
+        for Restored { hash, row, .. } in &mut self.restored {
+            *row = self.index.find(*hash, |number| self.rows.get(number).is_some_and(|(_, row)| row.hash == *hash));
+        }
+        while let Some(restored) = self.restored.pop_front() {
+            self.put_restored(restored);
         }
     }
 
@@ -250,13 +332,16 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
         let rows = self.rows.len() as u64;
         let undo = (self.undo.capacity() * size_of::<Undo<V>>()) as u64;
         let before = self.undo.len() as u64 * self.heap.checked_div(rows).unwrap_or(0);
-        let bytes = index_map::<(K, Row<V>)>(self.rows.capacity()) + self.heap + undo + before;
+        let restored = self.restored.capacity() * size_of::<Restored<K, V>>();
+        let bytes = (self.rows.heap() + self.index.heap() + restored) as u64 + self.heap + undo + before;
         StoreSize { rows, bytes }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::super::kept::KeyedRows;
     use super::Rows;
 
@@ -321,5 +406,40 @@ mod tests {
         left.sort_unstable();
         assert_eq!(left, (0..100).filter(|key| key % 3 != 0).collect::<Vec<_>>());
         assert!(left.iter().all(|key| store.get(key) == Some((key, 0))));
+    }
+
+    /// Enough rows for several chunks, and for more shards of the index than one.
+    #[test]
+    fn many_rows_are_found_after_others_were_deleted_and_rolled_back() {
+        const KEYS: u64 = 100_000;
+        let (mut store, mut model) = (Rows::default(), HashMap::new());
+        let mut numbers = (0_u64..).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32);
+        for round in 0..8 {
+            let mut changed = model.clone();
+            for key in numbers.by_ref().take(KEYS as usize / 2) {
+                let (key, value) = (key % KEYS, (key % 3 > 0).then_some(round));
+                store.put(key, value, 0);
+                match value {
+                    Some(value) => changed.insert(key, value),
+                    None => changed.remove(&key),
+                };
+            }
+            if round % 4 == 3 {
+                store.rollback();
+            } else {
+                store.commit(|_, _| 0);
+                model = changed;
+            }
+            assert_eq!(store.len(), model.len());
+            assert!((0..KEYS).all(|key| store.get(&key).map(|(value, _)| *value) == model.get(&key).copied()));
+        }
+        assert!(model.len() > 57_344, "{} rows", model.len());
+        for key in 0..KEYS {
+            store.restore_soon(key, (key % 5 == 0).then_some(9), 0, 0);
+            store.restore_soon(key, (key % 10 == 0).then_some(10), 0, 0);
+        }
+        store.restored();
+        assert_eq!(store.len(), KEYS as usize / 10);
+        assert!((0..KEYS).all(|key| store.get(&key).is_some() == (key % 10 == 0)));
     }
 }

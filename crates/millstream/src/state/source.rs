@@ -42,8 +42,8 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SourceRo
         self.rows.rollback();
     }
 
-    fn reserve(&self, rows: usize) {
-        self.rows.reserve(rows);
+    fn restored(&self) {
+        self.rows.restored();
     }
 
     // Whoever gets the rest reads the topic.

@@ -117,6 +117,7 @@ impl<S> Kept<S> {
         for message in changelog.messages(compacted) {
             versions.restore(&*store, &message).unwrap();
         }
+        store.restored();
         Kept { handle, store, versions, clock, committed_time, changelog, make }
     }
 

@@ -65,6 +65,7 @@ impl Changelog {
             let message = Message { offset: 0, timestamp: *timestamp, key, value, headers: Headers::default() };
             store.restore(&message).unwrap();
         }
+        store.restored();
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) fn read_changelog(
         return Ok(batch);
     };
     let mut failure = None;
-    reader.read(records_max, &mut |fetched| {
+    let read = reader.read(records_max, &mut |fetched| {
         match fetched {
             Fetched::End(offset) => {
                 *position = offset.max(*position);
@@ -64,7 +64,14 @@ pub(crate) fn read_changelog(
             }
         }
         ControlFlow::Continue(())
-    })?;
+    });
+    while let Err(panic) = guarded_anywhere(|| store.store.restored()) {
+        match store.from_source && leaves_out {
+            true => batch.unread += 1,
+            // It is of one of the last rows.
+            false => failure = failure.or_else(|| Some((*position - 1, panic.to_string()))),
+        }
+    }
     if let Some((offset, error)) = failure {
         let (changelog, partition) = (&changelog.name, task.partition);
         let message = format!(
@@ -74,5 +81,6 @@ pub(crate) fn read_changelog(
         );
         return Err(BrokerError::new(ErrorKind::Fatal, message).into());
     }
+    read?;
     Ok(batch)
 }

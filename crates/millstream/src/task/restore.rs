@@ -4,7 +4,6 @@ use super::changelog::read_changelog;
 use super::{Task, TaskError};
 use crate::broker::{Assignment, Broker, BrokerError, PartitionReader, Position, TopicPartition, Waker};
 use crate::processor::ErrorPolicy;
-use crate::state::StateStore;
 
 /// A store that is being completed from its changelog.
 pub(crate) struct StoreRestore {
@@ -15,21 +14,12 @@ pub(crate) struct StoreRestore {
     reader: Option<Box<dyn PartitionReader>>,
     /// The offset up to which the store is complete.
     position: i64,
-    /// Where it was when the restore began.
-    begin: i64,
     /// The changelog's end when the task was opened, committed or not, and of a source topic the position up to which it is
     /// processed: complete once this is reached.
     end: i64,
-    /// Records taken, and at how many of them room is made for those to come.
-    records: usize,
-    reserve_at: usize,
     /// All that can be read is read, and the store is not complete.
     is_stalled: bool,
 }
-
-/// After so many records of a changelog, and whenever there are sixteen times as many, its store makes room.
-const RESERVE_AT: usize = 16_384;
-const RESERVE_AGAIN: usize = 16;
 
 impl StoreRestore {
     /// From `position` to `end`; a `reader` that stands at the position already goes on.
@@ -40,17 +30,7 @@ impl StoreRestore {
         end: i64,
         reader: Option<Box<dyn PartitionReader>>,
     ) -> Self {
-        StoreRestore {
-            store,
-            partition,
-            reader,
-            position,
-            begin: position,
-            end,
-            records: 0,
-            reserve_at: RESERVE_AT,
-            is_stalled: false,
-        }
+        StoreRestore { store, partition, reader, position, end, is_stalled: false }
     }
 
     fn remaining(&self) -> u64 {
@@ -62,18 +42,6 @@ impl StoreRestore {
         let assignment = Assignment { partition: self.partition.clone(), from, waker: waker.clone() };
         self.reader = Some(broker.reader(assignment)?);
         Ok(())
-    }
-
-    /// Makes room for the rows to come, so that a store does not grow in many small steps. How many they are is estimated, as
-    /// compaction leaves gaps; so it is never more than fifteen times what came, and memory that is not used is not touched.
-    fn reserve(&mut self, store: &dyn StateStore) {
-        if self.records < self.reserve_at {
-            return;
-        }
-        self.reserve_at = self.records.saturating_mul(RESERVE_AGAIN);
-        let passed = self.position.saturating_sub(self.begin).max(1) as f64;
-        let to_come = self.records as f64 / passed * self.remaining() as f64;
-        store.reserve((to_come as usize).min(self.records * (RESERVE_AGAIN - 1)));
     }
 }
 
@@ -133,9 +101,7 @@ impl Task {
             if batch.end.is_some() || batch.records > 0 {
                 restore.is_stalled = batch.end.is_some() && restore.position < restore.end;
             }
-            restore.records += batch.records as usize;
             records += batch.records;
-            restore.reserve(&*store.store);
         }
         self.restored += records;
         self.restoring.retain(|restore| restore.position < restore.end);

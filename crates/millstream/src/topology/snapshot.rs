@@ -104,6 +104,7 @@ mod tests {
             Some(changelog) => changelog.versions.restore(&*store.store, &record).unwrap(),
             None => store.store.restore(&record).unwrap(),
         }
+        store.store.restored();
     }
 
     /// Takes a step; what it did, and how many rows it handed out.

@@ -27,6 +27,9 @@ const ROWS: i64 = 100_000;
 const OFF: i64 = 25;
 const OFF_UNKNOWN: i64 = 40;
 
+/// How many bytes a count by a number of eight bytes may take: the row 40, and a place in the index at most 12.
+const BYTES_A_COUNT: i64 = 56;
+
 struct Never;
 
 impl Bounds for Never {
@@ -116,12 +119,32 @@ fn check_all() -> Vec<String> {
     bad
 }
 
+/// Counts by number take few bytes a row, however many there are: also right after an index has grown.
+fn check_counts() -> Vec<String> {
+    let (clock, mut bad) = (Clock::default(), Vec::new());
+    let region = Region::new(ALLOCATOR);
+    let store = KeyValueStore::new(StoreId(0), Store::new("counts", Be64, Be64), &clock);
+    for row in 1..=10 * ROWS {
+        store.update(&row.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64), |count, _| *count = Some(1_i64));
+        if row % 1000 == 0 {
+            commit(&*store.erased());
+            let change = region.change();
+            let allocated = (change.bytes_allocated - change.bytes_deallocated) as i64;
+            if row >= ROWS && allocated > BYTES_A_COUNT * row {
+                bad.push(format!("{row} counts: {allocated} bytes"));
+            }
+        }
+    }
+    bad
+}
+
 /// In a process of its own: what else allocates would count, too.
 #[test]
 fn estimates_are_about_what_is_allocated() {
     const ALONE: &str = "MILLSTREAM_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
         assert_eq!(check_all(), Vec::<String>::new());
+        assert_eq!(check_counts(), Vec::<String>::new());
         return;
     }
     let name = "state::tests::memory::estimates_are_about_what_is_allocated";

@@ -478,22 +478,21 @@ fn partial_aggregates() {
     }
 }
 
-/// Restores rows, each again if it panics; gives what is there then.
-fn restored<S>(make: impl Fn(&Clock) -> (S, Rc<dyn StateStore>), calls: u32) -> (bool, u64, u64, Vec<Vec<u8>>) {
-    let (_handle, store) = make(&Clock::default());
-    let mut panicked = false;
-    LEFT.set(calls);
-    for (key, value) in [(1, Some(2)), (4, Some(3)), (1, Some(4)), (7, None), (4, None), (7, Some(5))] {
-        let (key, value) = (i64::to_be_bytes(key), value.map(i64::to_be_bytes));
-        let (value, headers) = (value.as_ref().map(|value| &value[..]), Headers::default());
-        let record = Message { offset: 0, timestamp: 1, key: Some(&key), value, headers };
-        let first = catch_unwind(AssertUnwindSafe(|| store.restore(&record).unwrap()));
-        if first.is_err() {
-            panicked = true;
-            store.restore(&record).unwrap();
-        }
-    }
-    LEFT.set(0);
+const RESTORED: [(i64, Option<i64>); 6] =
+    [(1, Some(2)), (4, Some(3)), (1, Some(4)), (7, None), (4, None), (7, Some(5))];
+
+fn restore(store: &dyn StateStore, (key, value): (i64, Option<i64>)) {
+    let (key, value) = (key.to_be_bytes(), value.map(i64::to_be_bytes));
+    let (value, headers) = (value.as_ref().map(|value| &value[..]), Headers::default());
+    store.restore(&Message { offset: 0, timestamp: 1, key: Some(&key), value, headers }).unwrap();
+}
+
+fn panics(work: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(work)).is_err()
+}
+
+/// Rows, bytes, and the rows themselves.
+fn content(store: &dyn StateStore) -> (u64, u64, Vec<Vec<u8>>) {
     let (mut cursor, mut rows) = (SnapshotCursor::default(), Vec::new());
     let handed_out = store.snapshot(&mut cursor, 100, &mut |key, value, _| {
         rows.push([key, value.unwrap_or_default()].concat());
@@ -502,31 +501,80 @@ fn restored<S>(make: impl Fn(&Clock) -> (S, Rc<dyn StateStore>), calls: u32) -> 
     handed_out.unwrap();
     rows.sort();
     let size = store.size();
-    (panicked, size.rows, size.bytes, rows)
+    (size.rows, size.bytes, rows)
+}
+
+type MakeStore<'a> = &'a dyn Fn() -> Rc<dyn StateStore>;
+
+fn kinds() -> [MakeStore<'static>; 2] {
+    [&|| KeyValueStore::new(StoreId(0), rows(), &Clock::default()).erased(), &|| {
+        OrderedStore::new(StoreId(0), rows(), &Clock::default()).erased()
+    }]
+}
+
+/// Restores rows, each again if it panics; gives what is there then.
+fn restored(make: MakeStore<'_>, calls: u32) -> (bool, (u64, u64, Vec<Vec<u8>>)) {
+    let store = make();
+    let mut panicked = false;
+    LEFT.set(calls);
+    for row in RESTORED {
+        let restore = || {
+            restore(&*store, row);
+            store.restored();
+        };
+        if panics(restore) {
+            panicked = true;
+            restore();
+        }
+    }
+    LEFT.set(0);
+    (panicked, content(&*store))
 }
 
 /// Rows of a source topic that panic are left out, and the store goes on.
 #[test]
 fn a_row_that_panics_in_a_restore_changes_nothing() {
-    let key_value = |clock: &Clock| {
-        let handle = KeyValueStore::new(StoreId(0), rows(), clock);
-        (handle.clone(), handle.erased())
-    };
-    let ordered = |clock: &Clock| {
-        let handle = OrderedStore::new(StoreId(0), rows(), clock);
-        (handle.clone(), handle.erased())
-    };
-    let kinds: [&dyn Fn(u32) -> _; 2] = [&|calls| restored(key_value, calls), &|calls| restored(ordered, calls)];
-    for restored in kinds {
-        let (_, row_count, bytes, rows) = restored(0);
-        assert_eq!(row_count, 2);
+    for make in kinds() {
+        let (_, expected) = restored(make, 0);
+        assert_eq!(expected.0, 2);
         for calls in 1.. {
-            let found = restored(calls);
+            let found = restored(make, calls);
             if !found.0 {
                 assert!(calls > 15, "{calls} calls of user code");
                 break;
             }
-            assert_eq!(found, (true, row_count, bytes, rows.clone()), "after a panic in call {calls}");
+            assert_eq!(found, (true, expected.clone()), "after a panic in call {calls}");
+        }
+    }
+}
+
+/// The rows that are taken together with it are restored.
+#[test]
+fn a_row_that_panics_in_a_restore_is_left_out_alone() {
+    for make in kinds() {
+        let without = |left_out: usize| {
+            let store = make();
+            let rows = RESTORED.into_iter().enumerate().filter(|(number, _)| *number != left_out);
+            rows.for_each(|(_, row)| restore(&*store, row));
+            store.restored();
+            content(&*store).2
+        };
+        let expected: Vec<_> = (0..RESTORED.len()).map(without).collect();
+        for calls in 1.. {
+            let store = make();
+            LEFT.set(calls);
+            let mut left_out = RESTORED.into_iter().filter(|row| panics(|| restore(&*store, *row))).count();
+            while panics(|| store.restored()) {
+                left_out += 1;
+            }
+            LEFT.set(0);
+            if left_out == 0 {
+                assert!(calls > 15, "{calls} calls of user code");
+                break;
+            }
+            assert_eq!(left_out, 1);
+            let found = content(&*store).2;
+            assert!(expected.contains(&found), "after a panic in call {calls}: {found:?}");
         }
     }
 }

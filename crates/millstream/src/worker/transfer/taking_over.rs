@@ -42,6 +42,15 @@ impl TakingOver {
     /// # Errors
     /// As text; the graph is then not to be used.
     pub(in crate::worker) fn step(&mut self, graph: &TaskGraph) -> Result<Taken, String> {
+        let taken = self.take(graph)?;
+        for store in &graph.stores {
+            let restored = guarded_anywhere(|| store.store.restored());
+            restored.map_err(|panic| format!("a row of store {}: {panic}", store.name))?;
+        }
+        Ok(taken)
+    }
+
+    fn take(&mut self, graph: &TaskGraph) -> Result<Taken, String> {
         let before = self.rows;
         for _ in 0..PIECES_PER_STEP {
             match self.incoming.next()? {
