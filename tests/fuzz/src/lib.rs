@@ -2,8 +2,6 @@
 //!
 //! Each must end without a panic, an overflow, or an allocation that its input does not account for. `cargo test` gives them
 //! some thousand inputs; `cargo fuzz-all` lets libFuzzer look for others.
-//!
-//! Not here yet: the control topic that instances announce themselves on, which does not exist.
 
 mod bytes;
 mod serdes;
@@ -16,7 +14,7 @@ pub use serdes::serdes;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("serdes", serdes),
     ("operators", |data| task::run(&topologies::OPERATORS, data)),
     ("windows", |data| task::run(&topologies::WINDOWS, data)),
@@ -25,5 +23,7 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("versions", |data| task::run(&topologies::VERSIONS, data)),
     ("settings", millstream_service::fuzz::settings),
     ("http", millstream_service::fuzz::http),
+    ("control-topic", millstream::worker::fuzz::control_topic),
+    ("state-of-a-task", millstream::worker::fuzz::state_of_a_task),
     ("token", millstream_kafka::fuzz_token),
 ];

@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// Pieces that lead further than bytes at random.
-const PIECES: [&[u8]; 16] = [
+const PIECES: [&[u8]; 20] = [
     b"a",
     b"key",
     b"\x00\x00\x00\x00\x00\x00\x00\x01",
@@ -21,6 +21,10 @@ const PIECES: [&[u8]; 16] = [
     b"Content-Length: 99999999999999999999\r\n",
     b"e30.eyJzdWIiOiJhIiwiZXhwIjoxZTk5fQ.",
     b"\x08\x00\x08\x61\x62\x63\x64\x65\x66\x67\x68",
+    b"\na {\"version\":1,\"order\":\"a-\",\"phase\":\"running\",\"workers\":1,\"active\":[{\"task\":\"0_1\",\"positions\":[-1]}]}\n",
+    b"\nb {\"version\":1,\"order\":\"b-\",\"phase\":\"leaving\",\"workers\":1,\"standby\":[{\"task\":\"1_9\",\"lag\":7}]}\n",
+    b"\x10mlstate1\x00\x01\x00\x00\x00\x01s\x00\x00\x00\x00\x00\x00\x00\x00",
+    b"\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01k\xff\xff\xff\xff\x00\x00",
     b"\x00\x20\x05\x01a\x08\x00\x00\x00\x00\x00\x00\x00\x02",
 ];
 

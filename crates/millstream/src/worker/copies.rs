@@ -87,6 +87,11 @@ impl Copies {
         self.all.iter().any(|copy| copy.task == task && copy.filling.is_some())
     }
 
+    /// All stores, without the readers.
+    pub(super) fn into_graphs(self) -> Vec<TaskGraph> {
+        self.all.into_iter().map(|copy| copy.graph).collect()
+    }
+
     /// The stores of a copy.
     pub(super) fn graph(&self, task: TaskId) -> Option<&TaskGraph> {
         self.complete(task).map(|copy| &copy.graph)

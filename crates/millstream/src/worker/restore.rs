@@ -70,6 +70,7 @@ impl Worker {
             if task.is_running() {
                 tracing::info!(task = %task.id, records = restored, "task restored");
                 self.restoring.rates.remove(&task.id);
+                self.committing.began(now);
                 busy = true;
             } else {
                 let rate = self.restoring.rates.entry(task.id).or_default();
