@@ -15,6 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::closing::close_apart;
 use crate::context::{ConsumerReports, KafkaConsumer};
 use crate::errors;
+use crate::fence;
 use crate::membership::Membership;
 use crate::metadata::MetadataClient;
 use crate::missed::Missed;
@@ -316,6 +317,13 @@ impl GroupMember for KafkaMember {
     ) -> Result<Box<dyn Producer>, BrokerError> {
         let (membership, metadata) = (Some(self.membership.clone()), self.topics.clone());
         Ok(Box::new(KafkaProducer::start(&self.settings, transactional_id, topics, membership, metadata)?))
+    }
+
+    fn fence(&mut self, transactional_ids: &[&str]) -> Result<(), BrokerError> {
+        for id in transactional_ids {
+            fence::begin(self.settings.clone(), (*id).to_owned(), self.topics.clone());
+        }
+        Ok(())
     }
 
     fn leave(mut self: Box<Self>) -> Result<(), BrokerError> {

@@ -24,7 +24,7 @@ const SETTLE_TURN: Duration = Duration::from_millis(2);
 
 /// How long a cluster that may be away gets to answer, and what it is asked for.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
-const PROBED_TOPIC: &str = "__consumer_offsets";
+pub(crate) const PROBED_TOPIC: &str = "__consumer_offsets";
 
 /// A topic as the cluster's metadata show it.
 pub(crate) struct TopicState {

@@ -199,6 +199,12 @@ pub trait GroupMember: Send {
         topics: &[Arc<str>],
     ) -> Result<Box<dyn Producer>, BrokerError>;
 
+    /// Fences the producers of these transactional ids, which are another instance's, and ends their transactions. May return
+    /// before that is done: [`GroupMember::committed`] waits for it.
+    fn fence(&mut self, transactional_ids: &[&str]) -> Result<(), BrokerError> {
+        transactional_ids.iter().try_for_each(|id| self.producer(Some(id), &[]).map(drop))
+    }
+
     /// Leaves the group, once nothing is assigned any more that must be committed.
     fn leave(self: Box<Self>) -> Result<(), BrokerError>;
 }
