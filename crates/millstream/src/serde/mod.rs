@@ -18,13 +18,27 @@ use std::sync::Arc;
 
 /// Why bytes could not be read, or a value not be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SerdeError(String);
+#[error("{message}")]
+pub struct SerdeError {
+    message: String,
+    is_transient: bool,
+}
 
 impl SerdeError {
     /// An error that says what was found and what would be right.
     pub fn new(message: impl Into<String>) -> Self {
-        SerdeError(message.into())
+        SerdeError { message: message.into(), is_transient: false }
+    }
+
+    /// Not now: what the serde needs does not answer, such as a schema registry, and no record is to blame. The worker goes back
+    /// to the last commit and tries again, after ever longer pauses; no error policy applies.
+    pub fn transient(message: impl Into<String>) -> Self {
+        SerdeError { message: message.into(), is_transient: true }
+    }
+
+    /// Whether it is to be tried again.
+    pub fn is_transient(&self) -> bool {
+        self.is_transient
     }
 }
 

@@ -1,0 +1,1 @@
+//! Avro, through a schema registry.

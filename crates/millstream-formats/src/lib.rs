@@ -1,0 +1,7 @@
+//! Formats of records beside those that the engine has: Avro, Protobuf, JSON Schema, CSV and MessagePack, each behind the
+//! Cargo feature of its name, and the schema registry behind the first three.
+
+#[cfg(feature = "avro")]
+pub mod avro;
+#[cfg(feature = "registry")]
+pub mod registry;
