@@ -6,6 +6,8 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::http::Http;
+use super::memory::Memory;
+use super::transport::Transport;
 use super::unknown::Unknown;
 use super::{Reference, RegisteredSchema, RegistryError, RegistrySettings, Schema, SchemaId};
 
@@ -27,7 +29,7 @@ pub struct Registry(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    http: Http,
+    transport: Transport,
     auto_register: bool,
     by_id: Mutex<HashMap<SchemaId, Arc<RegisteredSchema>>>,
     ids: Mutex<HashMap<(String, Schema), SchemaId>>,
@@ -39,6 +41,11 @@ struct Inner {
 #[derive(Deserialize)]
 struct IdAnswer {
     id: SchemaId,
+}
+
+#[derive(Deserialize)]
+struct ReferenceAnswer {
+    version: i32,
 }
 
 #[derive(Deserialize)]
@@ -62,14 +69,24 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Unusable`] for a URL or authorities that cannot be used.
     pub fn new(settings: &RegistrySettings) -> Result<Self, RegistryError> {
-        Ok(Registry(Arc::new(Inner {
-            http: Http::new(settings)?,
-            auto_register: settings.auto_register,
+        Ok(Registry::over(Transport::Http(Http::new(settings)?), settings.auto_register))
+    }
+
+    /// A registry within this process, empty at first, for tests of topologies: it registers every schema and knows no rules of
+    /// compatibility.
+    pub fn in_memory() -> Self {
+        Registry::over(Transport::Memory(Memory::default()), true)
+    }
+
+    fn over(transport: Transport, auto_register: bool) -> Self {
+        Registry(Arc::new(Inner {
+            transport,
+            auto_register,
             by_id: Mutex::default(),
             ids: Mutex::default(),
             unknown: Mutex::default(),
             away: Mutex::default(),
-        })))
+        }))
     }
 
     /// The schema with that id, and what it refers to. That there is none is remembered for some seconds.
@@ -128,6 +145,19 @@ impl Registry {
             ))),
             Err(error) => Err(error.of(subject)),
         }
+    }
+
+    /// What a schema is to say that refers to this one, which is known there by `name`: registers it under the subject first,
+    /// where that [may be](RegistrySettings::auto_register).
+    ///
+    /// # Errors
+    /// As [`Registry::register`], or as [`Registry::look_up`] where registering is off.
+    pub fn reference(&self, name: &str, subject: &str, schema: &Schema) -> Result<Reference, RegistryError> {
+        self.id_of(subject, schema)?;
+        let path = format!("/subjects/{}", in_path(subject));
+        let ReferenceAnswer { version } =
+            self.asked(|http| http.post(&path, schema)).map_err(|error| error.of(subject))?;
+        Ok(Reference { name: name.to_owned(), subject: subject.to_owned(), version })
     }
 
     /// The latest schema of a subject.
@@ -214,7 +244,7 @@ impl Registry {
     }
 
     /// Asks. Of callers that come while the registry does not answer, one waits for it.
-    fn asked<T>(&self, ask: impl FnOnce(&Http) -> Result<T, RegistryError>) -> Result<T, RegistryError> {
+    fn asked<T>(&self, ask: impl FnOnce(&Transport) -> Result<T, RegistryError>) -> Result<T, RegistryError> {
         let came = Instant::now();
         let mut away = locked(&self.0.away);
         if let Some((since, error)) = &*away
@@ -222,7 +252,7 @@ impl Registry {
         {
             return Err(error.clone());
         }
-        let answer = ask(&self.0.http);
+        let answer = ask(&self.0.transport);
         *away = match &answer {
             Err(error @ RegistryError::Away(_)) => Some((Instant::now(), error.clone())),
             _ => None,

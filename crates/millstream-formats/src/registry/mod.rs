@@ -10,9 +10,11 @@ mod client;
 mod error;
 pub mod frame;
 mod http;
+mod memory;
 mod schema;
 mod settings;
 mod subject;
+mod transport;
 mod unknown;
 
 pub use by_id::ById;
