@@ -3,5 +3,13 @@
 
 #[cfg(feature = "avro")]
 pub mod avro;
+#[cfg(feature = "csv")]
+pub mod csv;
+#[cfg(feature = "json-schema")]
+pub mod json_schema;
+#[cfg(feature = "message-pack")]
+pub mod message_pack;
+#[cfg(feature = "protobuf")]
+pub mod protobuf;
 #[cfg(feature = "registry")]
 pub mod registry;

@@ -6,6 +6,7 @@
 //! Not here yet: the control topic that instances announce themselves on, which does not exist.
 
 mod bytes;
+mod formats;
 mod serdes;
 mod task;
 mod topologies;
@@ -16,7 +17,7 @@ pub use serdes::serdes;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("serdes", serdes),
     ("operators", |data| task::run(&topologies::OPERATORS, data)),
     ("windows", |data| task::run(&topologies::WINDOWS, data)),
@@ -26,4 +27,9 @@ pub const TARGETS: [(&str, Target); 9] = [
     ("settings", millstream_service::fuzz::settings),
     ("http", millstream_service::fuzz::http),
     ("token", millstream_kafka::fuzz_token),
+    ("protobuf", formats::protobuf),
+    ("protobuf-schema", formats::protobuf_schema),
+    ("json-schema", formats::json_schema),
+    ("message-pack", formats::message_pack),
+    ("csv", formats::csv),
 ];

@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// Pieces that lead further than bytes at random.
-const PIECES: [&[u8]; 16] = [
+const PIECES: [&[u8]; 21] = [
     b"a",
     b"key",
     b"\x00\x00\x00\x00\x00\x00\x00\x01",
@@ -22,6 +22,11 @@ const PIECES: [&[u8]; 16] = [
     b"e30.eyJzdWIiOiJhIiwiZXhwIjoxZTk5fQ.",
     b"\x08\x00\x08\x61\x62\x63\x64\x65\x66\x67\x68",
     b"\x00\x20\x05\x01a\x08\x00\x00\x00\x00\x00\x00\x00\x02",
+    b"\x00\x00\x00\x00\x01\x02\x02\x0a\x01a\x12\x04\x10\x03\x1a\x00\x1a\x02\x0a\x00",
+    b"{\"id\":\"aaa\",\"n\":0.1,\"list\":[1,\"a\"]}",
+    b"message B { repeated B b = 1; map<string, B> m = 2; }",
+    b"\x81\xa5Named\x82\xa2at\x07\xa2of\xc0",
+    b"a,7\n",
 ];
 
 fn input(random: &mut StdRng) -> Vec<u8> {
