@@ -7,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use millstream::prelude::*;
 use millstream::worker::{Guarantee, Options, WorkerStatus};
-use millstream_formats::protobuf::{DynamicProtobuf, ProtobufRecord, ProtobufSchema};
-use millstream_formats::registry::{Part, Registry, RegistryError, RegistrySettings, SubjectStrategy};
+use millstream_formats::protobuf::{ProtobufRecord, ProtobufRecords, ProtobufSchema};
+use millstream_formats::registry::{Part, Registry, RegistryError, RegistrySettings, Subject, SubjectStrategy};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 use millstream_tests::cluster::{settings, unique};
 use millstream_tests::proxy::{Faults, Proxy};
@@ -32,7 +32,7 @@ fn records(package: &str) -> Result<Vec<ProtobufRecord>> {
 }
 
 fn numbers(services: &Services, topic: &str) -> Result<Vec<(String, u32)>> {
-    let serde = DynamicProtobuf::new(&services.registry(), topic, Part::Value, SubjectStrategy::Topic);
+    let serde = ProtobufRecords::value(&services.registry(), topic);
     let records: Vec<ProtobufRecord> = services.read(topic, serde)?;
     let number = |record: &ProtobufRecord| {
         let number = record.message().get_field_by_name("number").and_then(|number| number.as_u32());
@@ -51,15 +51,17 @@ fn records_wait_for_a_registry_that_is_away_and_none_is_lost() -> Result<()> {
     let registry = Registry::new(&RegistrySettings { timeout: Duration::from_secs(2), ..RegistrySettings::new(&url) })?;
     let (input, output, id) = (services.topic("away-in")?, services.topic("away-out")?, unique("away"));
 
-    let serde = |topic: &str| DynamicProtobuf::new(&registry, topic, Part::Value, SubjectStrategy::TopicRecord);
-    let topics = [&input, &output].map(|name| Topic::<String, ProtobufRecord>::new(name.as_str(), Utf8, serde(name)));
+    let by_record = |registry: &Registry, topic: &str| {
+        let (strategy, topic, part) = (SubjectStrategy::TopicRecord, topic.to_owned(), Part::Value);
+        ProtobufRecords::new(registry, Subject::ByRecord { strategy, topic, part })
+    };
+    let topics = [&input, &output].map(|name| Topic::<String, ProtobufRecord>::new(name.as_str(), Utf8, by_record(&registry, name)));
     let define = Arc::new(move |b: &TopologyBuilder| b.stream(&topics[0]).to(&topics[1]));
     let broker = Arc::new(KafkaBroker::new(settings(&services.kafka, GroupProtocol::Classic, &id))?);
     let options =
         Options { workers: 1, guarantee: Guarantee::ExactlyOnce, commit_interval_ms: 50, ..Options::new(&id, "instance-0") };
     let write = |package: &str| {
-        let serde = DynamicProtobuf::new(&services.registry(), &input, Part::Value, SubjectStrategy::TopicRecord);
-        services.write(&input, serde, &records(package)?)
+        services.write(&input, by_record(&services.registry(), &input), &records(package)?)
     };
     let running = Running::start(options, define, broker)?;
     let expected = |packages: &[&str]| -> Vec<(String, u32)> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use millstream::prelude::*;
 use millstream_formats::json_schema::JsonSchema;
-use millstream_formats::registry::{Part, Registry};
+use millstream_formats::registry::Registry;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ fn order(number: u32) -> Order {
 }
 
 fn serde<T>(registry: &Registry, topic: &str) -> JsonSchema<T> {
-    JsonSchema::new(registry, topic, Part::Value, TEXT).unwrap()
+    JsonSchema::value(registry, topic, TEXT).unwrap()
 }
 
 #[test]

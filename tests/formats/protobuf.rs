@@ -6,8 +6,8 @@ use anyhow::Result;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use millstream_formats::protobuf::prost_reflect::ReflectMessage;
-use millstream_formats::protobuf::{DynamicProtobuf, Protobuf, ProtobufRecord, ProtobufSchema};
-use millstream_formats::registry::{Part, SubjectStrategy};
+use millstream_formats::protobuf::{Protobuf, ProtobufRecord, ProtobufRecords, ProtobufSchema};
+use millstream_formats::registry::{Part, Subject, SubjectStrategy};
 use millstream_tests::cluster::unique;
 use prost::Message;
 use serde_json::{Value, json};
@@ -179,8 +179,11 @@ fn python_reads_what_is_written_here_and_is_read_here() -> Result<()> {
     let (Some(services), Some(python)) = (services(), Python::find()) else { return Ok(()) };
     let registry = services.registry();
     let schema = || schema(&unique("place"));
-    let typed = |topic: &str| Protobuf::<Order>::new(&registry, topic, Part::Value, schema(), "shop.Order").unwrap();
-    let dynamic = |topic: &str| DynamicProtobuf::new(&registry, topic, Part::Value, SubjectStrategy::TopicRecord);
+    let typed = |topic: &str| Protobuf::<Order>::value(&registry, topic, schema(), "shop.Order").unwrap();
+    let dynamic = |topic: &str| {
+        let (strategy, topic, part) = (SubjectStrategy::TopicRecord, topic.to_owned(), Part::Value);
+        ProtobufRecords::new(&registry, Subject::ByRecord { strategy, topic, part })
+    };
     let orders: Vec<Order> = (0..RECORDS).map(order).collect();
     let values: Vec<Value> = (0..RECORDS).map(as_json).collect();
     let job = job(&schema(), "shop.Order");
@@ -213,12 +216,12 @@ fn python_and_millstream_name_nested_messages_alike() -> Result<()> {
     let values = [json!({"article": "tea", "count": 3}), json!({})];
     services.python_writes(python, &topic, &job(&schema, "shop.Order.Line"), &values)?;
     let registry = services.registry();
-    let serde = |topic: &str| DynamicProtobuf::new(&registry, topic, Part::Value, SubjectStrategy::Topic);
+    let serde = |topic: &str| ProtobufRecords::value(&registry, topic);
     let records = services.read(&topic, serde("unused"))?;
     assert!(records.iter().all(|record| record.message().descriptor().full_name() == "shop.Order.Line"));
     services.write(&back, serde(&back), &records)?;
     assert_eq!(services.python_reads(python, &back, &job(&schema, "shop.Order.Line"), 2)?, values);
-    let orders = Protobuf::<Order>::new(&registry, &topic, Part::Value, schema, "shop.Order")?;
+    let orders = Protobuf::<Order>::value(&registry, &topic, schema, "shop.Order")?;
     let error = services.read(&topic, orders).unwrap_err().to_string();
     assert!(error.contains("found a message shop.Order.Line (indexes [1, 0]"), "{error}");
     Ok(())

@@ -13,6 +13,7 @@ use millstream_formats::registry::{Registry, RegistrySettings};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 use millstream_local_kafka::{TestBroker, test_broker, test_registry};
 use millstream_tests::cluster::{settings, unique};
+use millstream_tests::running::HANG;
 use serde_json::{Value, json};
 
 use crate::python::Python;
@@ -66,7 +67,7 @@ impl Services {
 
     /// All values of a topic, in their order.
     pub(crate) fn read<V: Clone + 'static>(&self, topic: &str, serde: impl Serde<V>) -> Result<Vec<V>> {
-        let records = read_all(&*self.broker, &Topic::new(topic, Utf8, serde))?;
+        let records = read_all(&*self.broker, &Topic::new(topic, Utf8, serde), HANG)?;
         records.into_iter().map(|placed| placed.record.value.context("a null value")).collect()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use jsonschema::{PatternOptions, Retrieve, Uri, Validator};
 use millstream::serde::{Serde, SerdeError};
@@ -18,67 +18,64 @@ use crate::registry::{
 /// Of so many ways in which a value does not fit its schema an error tells.
 const TOLD_MAX: usize = 3;
 
-/// A serde of JSON by the type's own `Serialize` and `Deserialize`, each record with the id of its schema in front, and checked
-/// against it: when it is written, and when it is read. [`serde_json::Value`] is the type for records whose type is known at run
+/// JSON by the type's own `Serialize` and `Deserialize`, in the wire format of a schema registry, and checked against its schema:
+/// when it is written, and when it is read, then against the schema that it was written with. A clone shares what was asked of the
+/// registry. [`serde_json::Value`] is the type for records whose type is known at run
 /// time only.
 ///
 /// Patterns in schemas are matched in time linear in the text: they have neither look-around nor back-references. Nothing is
 /// fetched but from the registry.
 pub struct JsonSchema<T> {
+    shared: Arc<Shared>,
+    is_checked: bool,
+    of: PhantomData<fn() -> T>,
+}
+
+struct Shared {
     registry: Registry,
     subject: String,
     schema: Schema,
     validator: Validator,
-    is_checked: bool,
     /// The frame of each record that is written.
     frame: OnceLock<Vec<u8>>,
     readers: ById<Result<Validator, SerdeError>>,
-    of: PhantomData<fn() -> T>,
 }
 
 impl<T> JsonSchema<T> {
-    /// A serde of the part of a topic's records, which writes with that schema: the text of a JSON Schema that refers to no other
-    /// one. The registry is not asked before the first record.
+    /// Values that fit that schema, the text of a JSON Schema that refers to no other one. The registry has it, or gets it, under
+    /// that subject, and is asked with the first value.
     ///
     /// # Errors
     /// The schema is not valid.
-    pub fn new(registry: &Registry, topic: &str, part: Part, schema: &str) -> Result<Self, SerdeError> {
-        Self::referring(registry, topic, part, Schema::new(SchemaType::Json, schema), &[])
+    pub fn new(registry: &Registry, subject: impl Into<String>, schema: &str) -> Result<Self, SerdeError> {
+        Self::referring(registry, subject, Schema::new(SchemaType::Json, schema), &[])
     }
 
-    /// The same with a schema that refers to others. Each reference says how the schema calls the other one in `$ref`, and where
-    /// the registry has it; `texts` are those, in the same order.
+    /// The values of a topic, under the subject `TOPIC-value`.
+    ///
+    /// # Errors
+    /// As [`JsonSchema::new`].
+    pub fn value(registry: &Registry, topic: &str, schema: &str) -> Result<Self, SerdeError> {
+        Self::new(registry, SubjectStrategy::Topic.subject(topic, Part::Value, ""), schema)
+    }
+
+    /// As [`JsonSchema::new`] with a schema that refers to others. Each reference says how the schema calls the other one in
+    /// `$ref`, and where the registry has it; `texts` are those, in the same order.
     ///
     /// # Errors
     /// The schema is not valid.
     pub fn referring(
         registry: &Registry,
-        topic: &str,
-        part: Part,
+        subject: impl Into<String>,
         schema: Schema,
         texts: &[&str],
     ) -> Result<Self, SerdeError> {
         let names = schema.references.iter().map(|reference| reference.name.clone());
         let validator = validator(&schema.text, names.zip(texts.iter().map(|text| (*text).to_owned())).collect())?;
-        let title = serde_json::from_str::<Value>(&schema.text).ok().and_then(|schema| {
-            let title = schema.get("title")?.as_str()?;
-            Some(title.to_owned())
-        });
-        Ok(JsonSchema {
-            registry: registry.clone(),
-            subject: SubjectStrategy::default().subject(topic, part, &title.unwrap_or_default()),
-            schema,
-            validator,
-            is_checked: true,
-            frame: OnceLock::new(),
-            readers: ById::default(),
-            of: PhantomData,
-        })
-    }
-
-    /// The same, with the schema under that subject.
-    pub fn under(self, subject: impl Into<String>) -> Self {
-        JsonSchema { subject: subject.into(), frame: OnceLock::new(), ..self }
+        let (registry, subject) = (registry.clone(), subject.into());
+        let (frame, readers) = (OnceLock::new(), ById::default());
+        let shared = Arc::new(Shared { registry, subject, schema, validator, frame, readers });
+        Ok(JsonSchema { shared, is_checked: true, of: PhantomData })
     }
 
     /// The same, without a look at the schemas of records that are read, nor at whether values that are written fit: for records
@@ -87,27 +84,37 @@ impl<T> JsonSchema<T> {
         JsonSchema { is_checked: false, ..self }
     }
 
-    /// Checks, before the first record, that the schema can be written; see [`Registry::check_writable`].
-    ///
-    /// # Errors
-    /// It cannot, or the registry does not answer.
-    pub fn check_writable(&self) -> Result<(), RegistryError> {
-        self.registry.check_writable(&self.subject, &self.schema)
-    }
-
     fn frame(&self) -> Result<&[u8], RegistryError> {
-        if let Some(frame) = self.frame.get() {
+        let Shared { registry, subject, schema, frame, .. } = &*self.shared;
+        if let Some(frame) = frame.get() {
             return Ok(frame);
         }
-        let mut frame = Vec::new();
-        frame::write(self.registry.id_of(&self.subject, &self.schema)?, &mut frame);
-        Ok(self.frame.get_or_init(|| frame))
+        let mut made = Vec::new();
+        frame::write(registry.id_of(subject, schema)?, &mut made);
+        Ok(frame.get_or_init(|| made))
+    }
+}
+
+impl<T> JsonSchema<T> {
+    /// Whether it can be written.
+    ///
+    /// # Errors
+    /// No.
+    pub fn check_writable(&self) -> Result<(), SerdeError> {
+        let Shared { registry, subject, schema, .. } = &*self.shared;
+        Ok(registry.check_writable(subject, schema)?)
+    }
+}
+
+impl<T> Clone for JsonSchema<T> {
+    fn clone(&self) -> Self {
+        JsonSchema { shared: self.shared.clone(), is_checked: self.is_checked, of: PhantomData }
     }
 }
 
 impl<T> fmt::Debug for JsonSchema<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JsonSchema").field("subject", &self.subject).finish_non_exhaustive()
+        f.debug_struct("JsonSchema").field("subject", &self.shared.subject).finish_non_exhaustive()
     }
 }
 
@@ -115,8 +122,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Serde<T> for JsonSchema<T> {
     fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         let refused = |error: serde_json::Error| SerdeError::new(format!("cannot be written as JSON: {error}"));
         if self.is_checked {
-            fits(&self.validator, &serde_json::to_value(value).map_err(refused)?).map_err(|why| {
-                SerdeError::new(format!("does not fit the schema of subject {}: {why}", self.subject))
+            fits(&self.shared.validator, &serde_json::to_value(value).map_err(refused)?).map_err(|why| {
+                SerdeError::new(format!("does not fit the schema of subject {}: {why}", self.shared.subject))
             })?;
         }
         out.extend_from_slice(self.frame()?);
@@ -132,8 +139,8 @@ impl<T: Serialize + DeserializeOwned + 'static> Serde<T> for JsonSchema<T> {
         if !self.is_checked {
             return serde_json::from_slice(rest).map_err(unread);
         }
-        let make = || Ok::<_, SerdeError>(registered(&*self.registry.schema(id)?));
-        let validator = self.readers.get_or_make(id, make)?.as_ref().map_err(SerdeError::clone)?;
+        let make = || Ok::<_, SerdeError>(registered(&*self.shared.registry.schema(id)?));
+        let validator = self.shared.readers.get_or_make(id, make)?.as_ref().map_err(SerdeError::clone)?;
         let value: Value = serde_json::from_slice(rest).map_err(unread)?;
         fits(validator, &value)
             .map_err(|why| SerdeError::new(format!("does not fit the schema with the id {id}: {why}")))?;
@@ -211,7 +218,7 @@ mod tests {
     }
 
     fn serde<T>(registry: &Registry) -> JsonSchema<T> {
-        JsonSchema::new(registry, "orders", Part::Value, TEXT).unwrap()
+        JsonSchema::value(registry, "orders", TEXT).unwrap()
     }
 
     fn error(serde: &JsonSchema<Value>, bytes: &[u8]) -> String {
@@ -262,7 +269,7 @@ mod tests {
             references: vec![registry.reference(name, "amounts", &amount).unwrap()],
             ..Schema::new(SchemaType::Json, format!("{{\"additionalProperties\": {{\"$ref\": {name:?}}}}}"))
         };
-        let prices = JsonSchema::referring(&registry, "prices", Part::Value, schema, &[&amount.text]).unwrap();
+        let prices = JsonSchema::referring(&registry, "prices-value", schema, &[&amount.text]).unwrap();
         let mut out = Vec::new();
         prices.encode(&serde_json::json!({"tea": 3}), &mut out).unwrap();
         assert_eq!(serde(&registry).decode(&out), Ok(serde_json::json!({"tea": 3})));
@@ -270,7 +277,7 @@ mod tests {
         assert!(error(&prices, &out).contains("is not of type \"integer\""));
 
         let outside = "{\"$ref\": \"http://127.0.0.1:1/a.json\"}";
-        let error = JsonSchema::<Value>::new(&registry, "t", Part::Value, outside).unwrap_err().to_string();
+        let error = JsonSchema::<Value>::new(&registry, "t", outside).unwrap_err().to_string();
         assert!(error.contains("not among the references of the schema"), "{error}");
     }
 }

@@ -4,8 +4,8 @@ use millstream::prelude::*;
 use millstream_formats::csv::CsvLine;
 use millstream_formats::json_schema::JsonSchema;
 use millstream_formats::message_pack::MessagePack;
-use millstream_formats::protobuf::{DynamicProtobuf, Protobuf, ProtobufRecord, ProtobufSchema};
-use millstream_formats::registry::{Part, Registry, Schema, SchemaType, SubjectStrategy};
+use millstream_formats::protobuf::{Protobuf, ProtobufRecord, ProtobufRecords, ProtobufSchema};
+use millstream_formats::registry::{Registry, Schema, SchemaType};
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,21 +57,21 @@ const JSON: &str = r##"{"type": "object", "required": ["id"], "additionalPropert
 /// Serdes of a registry whose schema 1 is Protobuf, 2 JSON Schema, and 3 Avro.
 struct Serdes {
     typed: Protobuf<Order>,
-    dynamic: DynamicProtobuf,
+    dynamic: ProtobufRecords,
     json: JsonSchema<Value>,
 }
 
 static SERDES: LazyLock<Serdes> = LazyLock::new(|| {
     let registry = Registry::in_memory();
     let schema = || ProtobufSchema::new(PROTO).unwrap_or_else(|error| panic!("{error}"));
-    let typed = Protobuf::new(&registry, "t", Part::Value, schema(), "Order").unwrap_or_else(|error| panic!("{error}"));
-    let json = JsonSchema::new(&registry, "t", Part::Value, JSON).unwrap_or_else(|error| panic!("{error}"));
+    let typed = Protobuf::value(&registry, "t", schema(), "Order").unwrap_or_else(|error| panic!("{error}"));
+    let json = JsonSchema::value(&registry, "t", JSON).unwrap_or_else(|error| panic!("{error}"));
     let schemas = [(SchemaType::Protobuf, PROTO), (SchemaType::Json, JSON), (SchemaType::Avro, "\"int\"")];
     for (schema_type, text) in schemas {
         let registered = registry.register("t", &Schema::new(schema_type, text));
         registered.unwrap_or_else(|error| panic!("{error}"));
     }
-    Serdes { typed, dynamic: DynamicProtobuf::new(&registry, "t", Part::Value, SubjectStrategy::Topic), json }
+    Serdes { typed, dynamic: ProtobufRecords::value(&registry, "t"), json }
 });
 
 /// Mostly with a right frame in front; sometimes as it is.
@@ -102,7 +102,7 @@ pub(crate) fn protobuf_schema(data: &[u8]) {
     let registered = |text: &str| {
         let registry = Registry::in_memory();
         let id = registry.register("t", &Schema::new(SchemaType::Protobuf, text)).unwrap_or_else(|e| panic!("{e}"));
-        let serde = DynamicProtobuf::new(&registry, "t", Part::Value, SubjectStrategy::Topic);
+        let serde = ProtobufRecords::value(&registry, "t");
         // Also what is no schema has an answer.
         let _ = serde.decode(&[&[0, 0, 0, 0, id.0 as u8, 0], data].concat());
     };

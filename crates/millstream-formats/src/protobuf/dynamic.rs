@@ -7,7 +7,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor, ReflectMessage};
 
 use super::schema::{ProtobufSchema, ProtobufSchemaError};
 use super::{indexes, no_message, typed, unread};
-use crate::registry::{ById, Part, Registry, SubjectStrategy, frame};
+use crate::registry::{ById, Part, Registry, Subject, SubjectStrategy, frame};
 
 /// Of so many pairs of a schema and a message it is remembered what is in front of them.
 const PREFIXES_MAX: usize = 64;
@@ -53,14 +53,16 @@ impl ProtobufRecord {
     }
 }
 
-/// A serde of whatever messages come: each is read by the schema that its record names, and written with the schema that it has.
+/// Whatever messages come: each is read by the schema that its record names, and written with the schema that it has. A clone
+/// shares what was asked of the registry.
 ///
 /// Fields that are not in a message's schema are kept as they are, and written again.
-pub struct DynamicProtobuf {
+#[derive(Clone)]
+pub struct ProtobufRecords(Arc<Shared>);
+
+struct Shared {
     registry: Registry,
-    topic: String,
-    part: Part,
-    strategy: SubjectStrategy,
+    subject: Subject,
     readers: ById<Result<Arc<ProtobufSchema>, SerdeError>>,
     prefixes: RwLock<Vec<Prefix>>,
 }
@@ -72,30 +74,29 @@ struct Prefix {
     bytes: Arc<[u8]>,
 }
 
-impl fmt::Debug for DynamicProtobuf {
+impl fmt::Debug for ProtobufRecords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DynamicProtobuf").field("topic", &self.topic).field("part", &self.part).finish_non_exhaustive()
+        f.debug_struct("ProtobufRecords").field("subject", &self.0.subject).finish_non_exhaustive()
     }
 }
 
-impl DynamicProtobuf {
-    /// A serde of the part of a topic's records.
-    pub fn new(registry: &Registry, topic: &str, part: Part, strategy: SubjectStrategy) -> Self {
-        DynamicProtobuf {
-            registry: registry.clone(),
-            topic: topic.to_owned(),
-            part,
-            strategy,
-            readers: ById::default(),
-            prefixes: RwLock::default(),
-        }
+impl ProtobufRecords {
+    /// Records whose schemas are, or get, under that subject.
+    pub fn new(registry: &Registry, subject: Subject) -> Self {
+        let (registry, readers, prefixes) = (registry.clone(), ById::default(), RwLock::default());
+        ProtobufRecords(Arc::new(Shared { registry, subject, readers, prefixes }))
+    }
+
+    /// The values of a topic, under the subject `TOPIC-value`.
+    pub fn value(registry: &Registry, topic: &str) -> Self {
+        ProtobufRecords::new(registry, Subject::Named(SubjectStrategy::Topic.subject(topic, Part::Value, "")))
     }
 
     fn prefix(&self, record: &ProtobufRecord) -> Result<Arc<[u8]>, SerdeError> {
         let (schema, message) = (&record.schema, record.message.descriptor());
         let is_it = |known: &&Prefix| Arc::ptr_eq(&known.schema, schema) && known.message == message;
         let found =
-            self.prefixes.read().unwrap_or_else(PoisonError::into_inner).iter().find(is_it).map(|p| p.bytes.clone());
+            self.0.prefixes.read().unwrap_or_else(PoisonError::into_inner).iter().find(is_it).map(|p| p.bytes.clone());
         if let Some(bytes) = found {
             return Ok(bytes);
         }
@@ -105,9 +106,9 @@ impl DynamicProtobuf {
                 message.full_name()
             )));
         }
-        let subject = self.strategy.subject(&self.topic, self.part, message.full_name());
-        let bytes: Arc<[u8]> = typed::prefix(&self.registry, &subject, schema, &message)?.into();
-        let mut prefixes = self.prefixes.write().unwrap_or_else(PoisonError::into_inner);
+        let subject = self.0.subject.of(message.full_name());
+        let bytes: Arc<[u8]> = typed::prefix(&self.0.registry, &subject, schema, &message)?.into();
+        let mut prefixes = self.0.prefixes.write().unwrap_or_else(PoisonError::into_inner);
         if prefixes.len() >= PREFIXES_MAX {
             prefixes.clear();
         }
@@ -116,7 +117,7 @@ impl DynamicProtobuf {
     }
 }
 
-impl Serde<ProtobufRecord> for DynamicProtobuf {
+impl Serde<ProtobufRecord> for ProtobufRecords {
     fn encode(&self, value: &ProtobufRecord, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         out.extend_from_slice(&self.prefix(value)?);
         value.message.encode(out).map_err(|error| SerdeError::new(error.to_string()))
@@ -125,10 +126,10 @@ impl Serde<ProtobufRecord> for DynamicProtobuf {
     fn decode(&self, bytes: &[u8]) -> Result<ProtobufRecord, SerdeError> {
         let (id, rest) = frame::split(bytes)?;
         let make = || {
-            let registered = self.registry.schema(id)?;
+            let registered = self.0.registry.schema(id)?;
             Ok::<_, SerdeError>(ProtobufSchema::registered(&registered).map(Arc::new).map_err(SerdeError::from))
         };
-        let schema = self.readers.get_or_make(id, make)?.as_ref().map_err(SerdeError::clone)?;
+        let schema = self.0.readers.get_or_make(id, make)?.as_ref().map_err(SerdeError::clone)?;
         let (path, payload) = indexes::split(rest)?;
         let descriptor = schema.message_at(&path).ok_or_else(|| no_message(id, &path))?;
         let message = DynamicMessage::decode(descriptor.clone(), payload)

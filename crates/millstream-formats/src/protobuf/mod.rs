@@ -1,4 +1,4 @@
-//! Protobuf, through a schema registry: [`Protobuf`] for Rust types that prost has, [`DynamicProtobuf`] for messages whose type is
+//! Protobuf, through a schema registry: [`Protobuf`] for Rust types that prost has, [`ProtobufRecords`] for messages whose type is
 //! known at run time only. Schemas are compiled here, by protox; there is no need of protoc.
 //!
 //! A record is a byte 0, the schema's id, the path to its message within the schema, and the message. Whatever bytes come, a
@@ -12,7 +12,7 @@ mod schema;
 mod tests;
 mod typed;
 
-pub use dynamic::{DynamicProtobuf, ProtobufRecord};
+pub use dynamic::{ProtobufRecord, ProtobufRecords};
 /// The crate of [`DynamicMessage`](prost_reflect::DynamicMessage), in the version that records are of.
 pub use prost_reflect;
 pub use schema::{ProtobufSchema, ProtobufSchemaError};

@@ -8,8 +8,8 @@ use millstream::serde::{Serde, SerdeError};
 use prost::Message;
 use prost_reflect::{ReflectMessage, Value};
 
-use super::{DynamicProtobuf, Protobuf, ProtobufRecord, ProtobufSchema};
-use crate::registry::{Part, Registry, Schema, SchemaType, SubjectStrategy};
+use super::{Protobuf, ProtobufRecord, ProtobufRecords, ProtobufSchema};
+use crate::registry::{Part, Registry, Schema, SchemaType, Subject, SubjectStrategy};
 
 const TEXT: &str = r#"
 syntax = "proto3";
@@ -60,11 +60,12 @@ fn schema() -> ProtobufSchema {
 }
 
 fn orders(registry: &Registry) -> Protobuf<Order> {
-    Protobuf::new(registry, "orders", Part::Value, schema(), "shop.Order").unwrap()
+    Protobuf::value(registry, "orders", schema(), "shop.Order").unwrap()
 }
 
-fn dynamic(registry: &Registry) -> DynamicProtobuf {
-    DynamicProtobuf::new(registry, "copies", Part::Value, SubjectStrategy::TopicRecord)
+fn dynamic(registry: &Registry) -> ProtobufRecords {
+    let (strategy, topic, part) = (SubjectStrategy::TopicRecord, "copies".to_owned(), Part::Value);
+    ProtobufRecords::new(registry, Subject::ByRecord { strategy, topic, part })
 }
 
 fn order() -> Order {
@@ -126,8 +127,7 @@ fn a_schema_may_be_its_descriptor_in_base64() {
     let money = ProtobufSchema::new(MONEY).unwrap().message("money.Amount").unwrap();
     let described = BASE64_STANDARD.encode(money.parent_file_descriptor_proto().encode_to_vec());
     let id = registry.register("prices-value", &Schema::new(SchemaType::Protobuf, described)).unwrap();
-    let amounts =
-        Protobuf::<Amount>::new(&registry, "prices", Part::Value, ProtobufSchema::new(MONEY).unwrap(), "money.Amount");
+    let amounts = Protobuf::<Amount>::value(&registry, "prices", ProtobufSchema::new(MONEY).unwrap(), "money.Amount");
     let bytes = [&[0, 0, 0, 0, id.0 as u8, 0][..], &Amount { cents: 5 }.encode_to_vec()].concat();
     assert_eq!(amounts.unwrap().decode(&bytes), Ok(Amount { cents: 5 }));
 }

@@ -1,6 +1,6 @@
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use millstream::serde::{Serde, SerdeError};
 use prost::Message;
@@ -10,19 +10,24 @@ use super::schema::{ProtobufSchema, ProtobufSchemaError};
 use super::{indexes, unread};
 use crate::registry::{ById, Part, RegisteredSchema, Registry, RegistryError, SubjectStrategy, frame};
 
-/// A serde of a Rust type that prost has: derived, or generated from a `.proto` file.
+/// Protobuf by a Rust type that prost has, derived or generated from a `.proto` file, in the wire format of a schema registry. A
+/// clone shares what was asked of the registry.
 ///
 /// Fields that a record has and the type has not are left out when it is read: what is read and written again is without them.
-/// [`DynamicProtobuf`](super::DynamicProtobuf) keeps them.
+/// [`ProtobufRecords`](super::ProtobufRecords) keeps them.
 pub struct Protobuf<T> {
+    shared: Arc<Shared>,
+    of: PhantomData<fn() -> T>,
+}
+
+struct Shared {
     registry: Registry,
+    subject: String,
     schema: ProtobufSchema,
     message: MessageDescriptor,
-    subject: String,
     /// What is in front of each message that is written: the frame and the indexes.
     prefix: OnceLock<Vec<u8>>,
     readers: ById<Result<Reader, SerdeError>>,
-    of: PhantomData<fn() -> T>,
 }
 
 /// A schema that was met.
@@ -45,50 +50,76 @@ impl Reader {
 }
 
 impl<T> Protobuf<T> {
-    /// A serde of the part of a topic's records. `full_name` is the message of the schema that `T` is, such as `shop.Order`. The
-    /// registry is not asked before the first record.
+    /// Messages of that schema, which the registry has, or gets, under that subject. `full_name` is the message of the schema that
+    /// `T` is, such as `shop.Order`. The registry is asked with the first message.
     ///
     /// # Errors
     /// The schema has no such message.
     pub fn new(
         registry: &Registry,
-        topic: &str,
-        part: Part,
+        subject: impl Into<String>,
         schema: ProtobufSchema,
         full_name: &str,
     ) -> Result<Self, ProtobufSchemaError> {
-        let message = schema.message(full_name)?;
+        let (registry, subject, message) = (registry.clone(), subject.into(), schema.message(full_name)?);
+        let (prefix, readers) = (OnceLock::new(), ById::default());
         Ok(Protobuf {
-            registry: registry.clone(),
-            subject: SubjectStrategy::default().subject(topic, part, full_name),
-            schema,
-            message,
-            prefix: OnceLock::new(),
-            readers: ById::default(),
+            shared: Arc::new(Shared { registry, subject, schema, message, prefix, readers }),
             of: PhantomData,
         })
     }
 
-    /// The same, with the schema under that subject.
-    pub fn under(self, subject: impl Into<String>) -> Self {
-        Protobuf { subject: subject.into(), prefix: OnceLock::new(), ..self }
-    }
-
-    /// Checks, before the first record, that the schema can be written; see [`Registry::check_writable`]. Files that it imports
-    /// are registered, where that may be.
+    /// The values of a topic, under the subject `TOPIC-value`.
     ///
     /// # Errors
-    /// It cannot, or the registry does not answer.
-    pub fn check_writable(&self) -> Result<(), RegistryError> {
-        self.registry.check_writable(&self.subject, &self.schema.to_register(&self.registry)?)
+    /// As [`Protobuf::new`].
+    pub fn value(
+        registry: &Registry,
+        topic: &str,
+        schema: ProtobufSchema,
+        full_name: &str,
+    ) -> Result<Self, ProtobufSchemaError> {
+        Self::new(registry, SubjectStrategy::Topic.subject(topic, Part::Value, full_name), schema, full_name)
+    }
+
+    /// The keys of a topic, under the subject `TOPIC-key`. Equal keys have equal bytes, and so one partition, as long as they are
+    /// written with one schema, and have no map.
+    ///
+    /// # Errors
+    /// As [`Protobuf::new`].
+    pub fn key(
+        registry: &Registry,
+        topic: &str,
+        schema: ProtobufSchema,
+        full_name: &str,
+    ) -> Result<Self, ProtobufSchemaError> {
+        Self::new(registry, SubjectStrategy::Topic.subject(topic, Part::Key, full_name), schema, full_name)
     }
 
     fn prefix(&self) -> Result<&[u8], RegistryError> {
-        if let Some(prefix) = self.prefix.get() {
+        let Shared { registry, subject, schema, message, prefix, .. } = &*self.shared;
+        if let Some(prefix) = prefix.get() {
             return Ok(prefix);
         }
-        let prefix = prefix(&self.registry, &self.subject, &self.schema, &self.message)?;
-        Ok(self.prefix.get_or_init(|| prefix))
+        let made = self::prefix(registry, subject, schema, message)?;
+        Ok(prefix.get_or_init(|| made))
+    }
+}
+
+impl<T> Protobuf<T> {
+    /// Whether it can be written.
+    ///
+    /// # Errors
+    /// No.
+    pub fn check_writable(&self) -> Result<(), SerdeError> {
+        let Shared { registry, subject, schema, .. } = &*self.shared;
+        Ok(registry.check_writable(subject, &schema.to_register(registry)?)?)
+    }
+}
+
+impl<T> Clone for Protobuf<T> {
+    fn clone(&self) -> Self {
+        Protobuf { shared: self.shared.clone(), of: PhantomData }
     }
 }
 
@@ -108,7 +139,11 @@ pub(super) fn prefix(
 
 impl<T> fmt::Debug for Protobuf<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Protobuf").field("subject", &self.subject).field("message", &self.message.full_name()).finish()
+        let Shared { subject, message, .. } = &*self.shared;
+        f.debug_struct("Protobuf")
+            .field("subject", subject)
+            .field("message", &message.full_name())
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,9 +155,10 @@ impl<T: Message + Default + 'static> Serde<T> for Protobuf<T> {
 
     fn decode(&self, bytes: &[u8]) -> Result<T, SerdeError> {
         let (id, rest) = frame::split(bytes)?;
-        let name = self.message.full_name();
-        let make = || Ok::<_, SerdeError>(Reader::new(&*self.registry.schema(id)?, name));
-        let Reader { schema, usual } = self.readers.get_or_make(id, make)?.as_ref().map_err(SerdeError::clone)?;
+        let Shared { registry, message, readers, .. } = &*self.shared;
+        let name = message.full_name();
+        let make = || Ok::<_, SerdeError>(Reader::new(&*registry.schema(id)?, name));
+        let Reader { schema, usual } = readers.get_or_make(id, make)?.as_ref().map_err(SerdeError::clone)?;
         let usual = usual.as_ref().and_then(|usual| rest.strip_prefix(&**usual));
         let payload = match usual {
             Some(payload) => payload,

@@ -22,4 +22,4 @@ pub use client::Registry;
 pub use error::RegistryError;
 pub use schema::{Reference, RegisteredSchema, Schema, SchemaId, SchemaType};
 pub use settings::{Credentials, RegistrySettings};
-pub use subject::{Part, SubjectStrategy};
+pub use subject::{Part, Subject, SubjectStrategy};

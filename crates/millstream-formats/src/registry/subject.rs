@@ -41,6 +41,32 @@ impl SubjectStrategy {
     }
 }
 
+/// Under which subject the schema of each record is, where records of one topic may be of several types.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// That one.
+    Named(String),
+    /// By the topic, the part of it, and the record's full name.
+    ByRecord {
+        /// How they make a name.
+        strategy: SubjectStrategy,
+        /// The topic.
+        topic: String,
+        /// The part.
+        part: Part,
+    },
+}
+
+impl Subject {
+    /// The subject of a record of that full name.
+    pub fn of(&self, record_name: &str) -> String {
+        match self {
+            Subject::Named(name) => name.clone(),
+            Subject::ByRecord { strategy, topic, part } => strategy.subject(topic, *part, record_name),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Part, SubjectStrategy};
