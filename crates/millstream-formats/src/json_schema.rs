@@ -95,17 +95,6 @@ impl<T> JsonSchema<T> {
     }
 }
 
-impl<T> JsonSchema<T> {
-    /// Whether it can be written.
-    ///
-    /// # Errors
-    /// No.
-    pub fn check_writable(&self) -> Result<(), SerdeError> {
-        let Shared { registry, subject, schema, .. } = &*self.shared;
-        Ok(registry.check_writable(subject, schema)?)
-    }
-}
-
 impl<T> Clone for JsonSchema<T> {
     fn clone(&self) -> Self {
         JsonSchema { shared: self.shared.clone(), is_checked: self.is_checked, of: PhantomData }
@@ -145,6 +134,11 @@ impl<T: Serialize + DeserializeOwned + 'static> Serde<T> for JsonSchema<T> {
         fits(validator, &value)
             .map_err(|why| SerdeError::new(format!("does not fit the schema with the id {id}: {why}")))?;
         serde_json::from_value(value).map_err(unread)
+    }
+
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        let Shared { registry, subject, schema, .. } = &*self.shared;
+        Ok(registry.check_writable(subject, schema)?)
     }
 }
 

@@ -187,6 +187,7 @@ impl Service {
         let wait = broker_wait(settings);
         let plan = start::plan(&application, &*broker, wait)?;
         start::create_internal(&application, &*broker, &plan, wait)?;
+        start::check_sinks(&application, wait)?;
         tracing::info!(
             application_id,
             instance_id,

@@ -106,17 +106,6 @@ impl<T> Protobuf<T> {
     }
 }
 
-impl<T> Protobuf<T> {
-    /// Whether it can be written.
-    ///
-    /// # Errors
-    /// No.
-    pub fn check_writable(&self) -> Result<(), SerdeError> {
-        let Shared { registry, subject, schema, .. } = &*self.shared;
-        Ok(registry.check_writable(subject, &schema.to_register(registry)?)?)
-    }
-}
-
 impl<T> Clone for Protobuf<T> {
     fn clone(&self) -> Self {
         Protobuf { shared: self.shared.clone(), of: PhantomData }
@@ -175,5 +164,10 @@ impl<T: Message + Default + 'static> Serde<T> for Protobuf<T> {
             }
         };
         T::decode(payload).map_err(|error| unread(name, id, &error))
+    }
+
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        let Shared { registry, subject, schema, .. } = &*self.shared;
+        Ok(registry.check_writable(subject, &schema.to_register(registry)?)?)
     }
 }

@@ -214,7 +214,7 @@ impl Registry {
     }
 
     /// What these refer to, each behind those that it refers to itself.
-    fn referenced(&self, references: &[Reference]) -> Result<Vec<(String, Arc<Schema>)>, RegistryError> {
+    pub(crate) fn referenced(&self, references: &[Reference]) -> Result<Vec<(String, Arc<Schema>)>, RegistryError> {
         let mut found = Vec::new();
         self.collect(references, 0, &mut found)?;
         Ok(found)

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -15,11 +16,17 @@ const MEDIA_TYPE: &str = "application/vnd.schemaregistry.v1+json";
 const ANSWER_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Asks a registry, one request at a time.
-#[derive(Debug)]
 pub(super) struct Http {
     agent: Agent,
     urls: Vec<String>,
     authorization: Option<String>,
+}
+
+impl fmt::Debug for Http {
+    /// Without what shows who asks.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Http").field(&self.urls).finish()
+    }
 }
 
 /// What an answer with an error has in it.

@@ -50,6 +50,12 @@ pub trait Serde<T>: Send + Sync + 'static {
     /// Reads a value from all of `bytes`.
     fn decode(&self, bytes: &[u8]) -> Result<T, SerdeError>;
 
+    /// Whether values can be written at all, as far as can be said before there is one: a schema registry may refuse their
+    /// schema. Asked once, before the first record, of what writes to sinks and repartition topics.
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        Ok(())
+    }
+
     /// Whether `value` is written as null, not as bytes.
     fn is_null(&self, _value: &T) -> bool {
         false
@@ -80,6 +86,10 @@ impl<T: 'static> Serde<T> for Arc<dyn Serde<T>> {
 
     fn decode(&self, bytes: &[u8]) -> Result<T, SerdeError> {
         (**self).decode(bytes)
+    }
+
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        (**self).check_writable()
     }
 
     fn is_null(&self, value: &T) -> bool {
