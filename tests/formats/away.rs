@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use millstream::prelude::*;
 use millstream::worker::{Guarantee, Options, WorkerStatus};
+use millstream_formats::protobuf::prost_reflect::{ReflectMessage, Value};
 use millstream_formats::protobuf::{ProtobufRecord, ProtobufRecords, ProtobufSchema};
 use millstream_formats::registry::{Part, Registry, RegistryError, RegistrySettings, Subject, SubjectStrategy};
 use millstream_kafka::{GroupProtocol, KafkaBroker};
 use millstream_tests::cluster::{settings, unique};
 use millstream_tests::proxy::{Faults, Proxy};
 use millstream_tests::running::{Running, until};
-use millstream_formats::protobuf::prost_reflect::{ReflectMessage, Value};
 
 use crate::services::{Services, services};
 
@@ -55,14 +55,17 @@ fn records_wait_for_a_registry_that_is_away_and_none_is_lost() -> Result<()> {
         let (strategy, topic, part) = (SubjectStrategy::TopicRecord, topic.to_owned(), Part::Value);
         ProtobufRecords::new(registry, Subject::ByRecord { strategy, topic, part })
     };
-    let topics = [&input, &output].map(|name| Topic::<String, ProtobufRecord>::new(name.as_str(), Utf8, by_record(&registry, name)));
+    let topics = [&input, &output]
+        .map(|name| Topic::<String, ProtobufRecord>::new(name.as_str(), Utf8, by_record(&registry, name)));
     let define = Arc::new(move |b: &TopologyBuilder| b.stream(&topics[0]).to(&topics[1]));
     let broker = Arc::new(KafkaBroker::new(settings(&services.kafka, GroupProtocol::Classic, &id))?);
-    let options =
-        Options { workers: 1, guarantee: Guarantee::ExactlyOnce, commit_interval_ms: 50, ..Options::new(&id, "instance-0") };
-    let write = |package: &str| {
-        services.write(&input, by_record(&services.registry(), &input), &records(package)?)
+    let options = Options {
+        workers: 1,
+        guarantee: Guarantee::ExactlyOnce,
+        commit_interval_ms: 50,
+        ..Options::new(&id, "instance-0")
     };
+    let write = |package: &str| services.write(&input, by_record(&services.registry(), &input), &records(package)?);
     let running = Running::start(options, define, broker)?;
     let expected = |packages: &[&str]| -> Vec<(String, u32)> {
         let of = |package: &&str| (0..RECORDS as u32).map(|number| ((*package).to_owned(), number)).collect::<Vec<_>>();
@@ -95,6 +98,9 @@ fn records_wait_for_a_registry_that_is_away_and_none_is_lost() -> Result<()> {
     proxy.set(Faults::default());
     let all = [packages[0], packages[0], packages[1], packages[2]];
     until("what waited again", || Ok(numbers(services, &output)? == expected(&all)))?;
-    assert_eq!((running.left_out(), running.sum(|status: &WorkerStatus| &status.consumed) >= 4 * RECORDS as u64), (0, true));
+    assert_eq!(
+        (running.left_out(), running.sum(|status: &WorkerStatus| &status.consumed) >= 4 * RECORDS as u64),
+        (0, true)
+    );
     running.stop()
 }

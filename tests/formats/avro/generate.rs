@@ -93,7 +93,9 @@ impl Generator {
         let name = self.name();
         let schema = match self.random.random_range(0..3) {
             0 => json!({"type": "fixed", "name": name, "size": 12, "logicalType": "duration"}),
-            1 => json!({"type": "fixed", "name": name, "size": 6, "logicalType": "decimal", "precision": 12, "scale": 0}),
+            1 => {
+                json!({"type": "fixed", "name": name, "size": 6, "logicalType": "decimal", "precision": 12, "scale": 0})
+            }
             _ => json!({"type": "fixed", "name": name, "size": self.random.random_range(1..20)}),
         };
         self.named.insert(name, schema.clone());
@@ -180,9 +182,9 @@ impl Generator {
                 let index = self.random.random_range(0..symbols.len());
                 Value::Enum(index as u32, symbols[index].as_str().unwrap().to_owned())
             }
-            ("array", _) => {
-                Value::Array((0..self.random.random_range(0..3)).map(|_| self.value(&schema["items"], depth + 1)).collect())
-            }
+            ("array", _) => Value::Array(
+                (0..self.random.random_range(0..3)).map(|_| self.value(&schema["items"], depth + 1)).collect(),
+            ),
             ("map", _) => {
                 let count = self.random.random_range(0..3);
                 Value::Map((0..count).map(|_| (self.text(), self.value(&schema["values"], depth + 1))).collect())
@@ -241,7 +243,9 @@ impl Generator {
 
     fn text(&mut self) -> String {
         let count = self.random.random_range(0..6);
-        (0..count).map(|_| *['a', 'Z', '0', ' ', '"', 'ä', '\u{0}', '日', '🦀'].choose(&mut self.random).unwrap()).collect()
+        (0..count)
+            .map(|_| *['a', 'Z', '0', ' ', '"', 'ä', '\u{0}', '日', '🦀'].choose(&mut self.random).unwrap())
+            .collect()
     }
 
     fn bytes(&mut self, count: std::ops::Range<usize>) -> Vec<u8> {
