@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use anyhow::Result;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use millstream::serde::Serde;
 use millstream_formats::protobuf::prost_reflect::ReflectMessage;
 use millstream_formats::protobuf::{Protobuf, ProtobufRecord, ProtobufRecords, ProtobufSchema};
 use millstream_formats::registry::{Part, Subject, SubjectStrategy};

@@ -45,7 +45,9 @@ impl Services {
     /// A new topic with one partition; its name.
     pub(crate) fn topic(&self, what: &str) -> Result<String> {
         let name = unique(what);
-        let (cleanup_policy, config) = (CleanupPolicy::Delete, BTreeMap::new());
+        // Records have a time long ago.
+        let config = BTreeMap::from([("retention.ms".to_owned(), "-1".to_owned())]);
+        let cleanup_policy = CleanupPolicy::Delete;
         self.broker.create(&[NewTopic {
             name: name.clone(),
             partitions: 1,

@@ -76,7 +76,20 @@ fn python_reads_what_is_written_here_and_is_read_here() -> Result<()> {
     Ok(())
 }
 
-/// A price in a currency that another subject has.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Price {
+    cents: i64,
+    currency: Currency,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Currency {
+    Eur,
+    Chf,
+}
+
+/// A price's schema, with the currency's under another subject.
 fn price(registry: &Registry) -> Result<Schema> {
     let name = unique("shop.Currency").replace('-', "_");
     let currency = format!(r#"{{"type": "enum", "name": "{name}", "symbols": ["EUR", "CHF"]}}"#);
@@ -95,7 +108,8 @@ fn python_and_millstream_follow_references() -> Result<()> {
     let Schema { text, references, .. } = price(&registry)?;
     let named = |Reference { name, subject, version }: &Reference| json!([name, subject, version]);
     let job = json!({"format": "avro", "schema": text, "references": references.iter().map(named).collect::<Vec<_>>()});
-    let values = [json!({"cents": 250, "currency": "CHF"}), json!({"cents": -1, "currency": "EUR"})];
+    let prices = [Price { cents: 250, currency: Currency::Chf }, Price { cents: -1, currency: Currency::Eur }];
+    let values = prices.each_ref().map(|price| json!(price));
     let (from_python, copied) = (services.topic("avro-references")?, services.topic("avro-references-copied")?);
     services.python_writes(python, &from_python, &job, &values)?;
     let fresh = services.registry();
@@ -103,7 +117,7 @@ fn python_and_millstream_follow_references() -> Result<()> {
     services.write(&copied, AvroRecords::value(&fresh, &copied), &records)?;
     assert_eq!(services.python_reads(python, &copied, &job, 2)?, values);
     let schema = AvroSchema::parse_with(&text, references, &fresh)?;
-    let read: Vec<Value> = services.read(&copied, Avro::value(&fresh, "unused", schema))?;
-    assert_eq!(read, values);
+    let read: Vec<Price> = services.read(&copied, Avro::value(&fresh, "unused", schema))?;
+    assert_eq!(read, prices);
     Ok(())
 }

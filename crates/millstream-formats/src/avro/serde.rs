@@ -135,7 +135,9 @@ impl Serde<AvroRecord> for AvroRecords {
 
     fn check_writable(&self) -> Result<(), SerdeError> {
         match self.0.reader {
-            Some(schema) => Ok(self.0.registry.check_writable(&self.0.subject.of(schema.name()), schema.registered())?),
+            Some(schema) => {
+                Ok(self.0.registry.check_writable(&self.0.subject.of(schema.name()), schema.registered())?)
+            }
             None => Ok(()),
         }
     }
