@@ -3,5 +3,12 @@
 
 #[cfg(feature = "avro")]
 pub mod avro;
+#[cfg(feature = "avro")]
+mod formats;
+#[cfg(feature = "registry")]
+pub mod fuzz;
 #[cfg(feature = "registry")]
 pub mod registry;
+
+#[cfg(feature = "avro")]
+pub use formats::{Chosen, Format, Formats};

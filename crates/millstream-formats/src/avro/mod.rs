@@ -8,6 +8,7 @@
 
 mod compile;
 mod default;
+pub(crate) mod fuzz;
 mod plan;
 mod reader;
 mod record;

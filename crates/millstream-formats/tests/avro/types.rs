@@ -269,20 +269,18 @@ fn fields_come_and_go_move_and_are_renamed() {
         r#"{"name":"id","type":"int"},{"name":"gone","type":{"type":"array","items":"string"}},
         {"name":"name","type":"string"}"#,
     );
-    let new = format!(
-        r#"{{"type":"record","name":"Renamed","namespace":"org.new","aliases":["org.old.R"],"fields":[
-            {{"name":"title","type":"string","aliases":["label","name"]}},
-            {{"name":"id","type":"long"}},
-            {{"name":"items","type":{{"type":"array","items":"int"}},"default":[1,2]}},
-            {{"name":"inner","type":{{"type":"map","values":"double"}},"default":{{"a":1.5}}}},
-            {{"name":"maybe","type":["null","string"],"default":null}},
-            {{"name":"flag","type":"boolean","default":true}}]}}"#
-    );
+    let new = r#"{"type":"record","name":"Renamed","namespace":"org.new","aliases":["org.old.R"],"fields":[
+            {"name":"title","type":"string","aliases":["label","name"]},
+            {"name":"id","type":"long"},
+            {"name":"items","type":{"type":"array","items":"int"},"default":[1,2]},
+            {"name":"inner","type":{"type":"map","values":"double"},"default":{"a":1.5}},
+            {"name":"maybe","type":["null","string"],"default":null},
+            {"name":"flag","type":"boolean","default":true}]}"#;
     let value = Old { id: 3, gone: vec!["x".into(); 3], name: "n".into() };
-    let found: New = read_as(&old, &value, &new).unwrap();
+    let found: New = read_as(&old, &value, new).unwrap();
     let inner = BTreeMap::from([("a".to_owned(), 1.5)]);
     assert_eq!(found, New { title: "n".into(), id: 3, items: vec![1, 2], inner, maybe: None, flag: true });
-    let error = read_as::<Old>(&new, &found, &old).unwrap_err();
+    let error = read_as::<Old>(new, &found, &old).unwrap_err();
     assert!(error.to_string().contains("org.new.Renamed was written, and org.old.R is read"), "{error}");
     let without = new.replace(r#","default":true"#, "");
     let error = read_as::<New>(&old, &value, &without).unwrap_err();
