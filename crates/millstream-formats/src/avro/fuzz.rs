@@ -45,7 +45,7 @@ pub fn avro(data: &[u8]) {
     }
     let (reader, plan) = &PAIRS[usize::from(*choice) % PAIRS.len()];
     let prepared = reader.prepared();
-    let _ = planned(plan, body, |rest| prepared.reader.read_deser::<serde::de::IgnoredAny>(rest));
+    let _ = planned(plan, body, |rest| prepared.typed.read::<serde::de::IgnoredAny>(rest));
     let Ok(value) = planned(plan, body, |rest| prepared.values.read(rest)) else { return };
     let mut written = Vec::new();
     if prepared.writer.write_value_ref(&mut written, &value).is_err() {

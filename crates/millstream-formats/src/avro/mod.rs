@@ -14,6 +14,7 @@ mod reader;
 mod record;
 mod schema;
 mod serde;
+mod typed;
 mod value;
 mod walk;
 
