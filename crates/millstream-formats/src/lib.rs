@@ -5,6 +5,10 @@
 pub mod avro;
 #[cfg(feature = "csv")]
 pub mod csv;
+#[cfg(feature = "avro")]
+mod formats;
+#[cfg(feature = "registry")]
+pub mod fuzz;
 #[cfg(feature = "json-schema")]
 pub mod json_schema;
 #[cfg(feature = "message-pack")]
@@ -13,3 +17,6 @@ pub mod message_pack;
 pub mod protobuf;
 #[cfg(feature = "registry")]
 pub mod registry;
+
+#[cfg(feature = "avro")]
+pub use formats::{Chosen, Format, Formats};

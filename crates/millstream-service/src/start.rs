@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use millstream::broker::{Broker, BrokerError, ErrorKind};
 use millstream::topology::Plan;
 use millstream::worker::{Application, StartError};
+use millstream_formats::registry::Registry;
 use millstream_kafka::KafkaBroker;
 
 use crate::error::Error;
@@ -69,6 +70,12 @@ pub(crate) fn create_internal(
         tracing::info!(topic = topic.name, partitions = topic.partitions, cleanup_policy, "creating internal topic");
     }
     asked("the internal topics", wait, || application.create_topics(broker, plan).map_err(StartError::from))
+}
+
+/// Waits until the schema registry answers.
+pub(crate) fn wait_for_registry(registry: &Registry, wait: Duration) -> Result<(), Error> {
+    let answered = registry.wait_until_up(wait);
+    answered.map_err(|error| Error::Start(BrokerError::new(ErrorKind::Fatal, format!("registry.url: {error}"))))
 }
 
 /// Asks the serdes of all sinks whether they can write: a schema registry may say no.

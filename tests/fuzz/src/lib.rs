@@ -17,13 +17,15 @@ pub use serdes::serdes;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("serdes", serdes),
     ("operators", |data| task::run(&topologies::OPERATORS, data)),
     ("windows", |data| task::run(&topologies::WINDOWS, data)),
     ("tables", |data| task::run(&topologies::TABLES, data)),
     ("processors", |data| task::run(&topologies::PROCESSORS, data)),
     ("versions", |data| task::run(&topologies::VERSIONS, data)),
+    ("frame", millstream_formats::fuzz::frame),
+    ("avro", millstream_formats::fuzz::avro),
     ("settings", millstream_service::fuzz::settings),
     ("http", millstream_service::fuzz::http),
     ("token", millstream_kafka::fuzz_token),

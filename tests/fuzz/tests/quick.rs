@@ -5,8 +5,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// Pieces that lead further than bytes at random.
-const PIECES: [&[u8]; 21] = [
+const PIECES: [&[u8]; 23] = [
     b"a",
+    b"\x01\x02\x06\x04\x02a\x02\x00\x00\x02abc\x02x\x02\x07",
+    b"\xff{\"type\":\"array\",\"items\":[\"null\",\"long\"]}",
     b"key",
     b"\x00\x00\x00\x00\x00\x00\x00\x01",
     b"\x7f\xff\xff\xff\xff\xff\xff\xff",

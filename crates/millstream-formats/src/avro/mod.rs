@@ -8,11 +8,13 @@
 
 mod compile;
 mod default;
+pub(crate) mod fuzz;
 mod plan;
 mod reader;
 mod record;
 mod schema;
 mod serde;
+mod typed;
 mod value;
 mod walk;
 

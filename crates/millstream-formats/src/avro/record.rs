@@ -36,7 +36,7 @@ impl AvroRecord {
     /// The same as a Rust value.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, SerdeError> {
         let bytes = self.written()?;
-        let read = self.schema.prepared().reader.read_deser(&mut bytes.as_slice());
+        let read = self.schema.prepared().typed.read(&mut bytes.as_slice());
         read.map_err(|error| SerdeError::new(format!("{} as a Rust value: {error}", self.schema.name())))
     }
 

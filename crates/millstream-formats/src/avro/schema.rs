@@ -3,9 +3,9 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use apache_avro::Schema;
-use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::writer::datum::GenericDatumWriter;
 
+use super::typed::TypedReader;
 use super::value::ValueReader;
 use crate::registry::{self, Reference, RegisteredSchema, Registry, RegistryError, SchemaType};
 
@@ -22,7 +22,7 @@ pub(super) struct Prepared {
     name: String,
     registered: registry::Schema,
     pub(super) schema: Schema,
-    pub(super) reader: GenericDatumReader<'static>,
+    pub(super) typed: TypedReader,
     pub(super) values: ValueReader,
     pub(super) writer: GenericDatumWriter<'static>,
 }
@@ -184,11 +184,11 @@ fn prepare(number: u32, (registered, referenced): &Key) -> Result<Prepared, Sche
     let schema = parsed(&registered.text, referenced)?;
     // Reader and writer borrow what they were prepared for: this copy is theirs.
     let lent: &'static Schema = Box::leak(Box::new(schema.clone()));
-    let reader = GenericDatumReader::builder(lent).build().map_err(invalid)?;
+    let typed = TypedReader::new(lent).map_err(invalid)?;
     let values = ValueReader::new(lent).map_err(invalid)?;
     let writer = GenericDatumWriter::builder(lent).build().map_err(invalid)?;
     let name = schema.name().map_or_else(|| kind_of(&schema).to_owned(), |name| name.fullname(None));
-    Ok(Prepared { number, name, registered: registered.clone(), schema, reader, values, writer })
+    Ok(Prepared { number, name, registered: registered.clone(), schema, typed, values, writer })
 }
 
 /// What a schema is, as one word.

@@ -9,7 +9,8 @@ use super::record::AvroRecord;
 use super::schema::AvroSchema;
 use crate::registry::{ById, Part, Registry, RegistryError, SchemaId, Subject, SubjectStrategy, frame};
 
-/// Avro by the type's own `Serialize` and `Deserialize`, in the wire format of a schema registry.
+/// Avro by the type's own `Serialize` and `Deserialize`, in the wire format of a schema registry. It is
+/// written as `apache_avro` writes it, whose documentation says which types of Rust go with which of Avro.
 ///
 /// Values are written with one schema, and what others have written is read as that schema has it. A clone shares what was asked
 /// of the registry.
@@ -70,7 +71,7 @@ impl<T: Serialize + DeserializeOwned> Serde<T> for Avro {
     fn decode(&self, bytes: &[u8]) -> Result<T, SerdeError> {
         let Typed { registry, schema, plans, .. } = &*self.0;
         let (found, body) = plans.find(registry, Some(*schema), bytes)?;
-        planned(&found.plan, body, |rest| schema.prepared().reader.read_deser(rest))
+        planned(&found.plan, body, |rest| schema.prepared().typed.read(rest))
     }
 
     fn check_writable(&self) -> Result<(), SerdeError> {

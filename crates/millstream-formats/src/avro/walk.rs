@@ -229,6 +229,15 @@ impl<'a> Input<'a> {
         Input { bytes, at: 0 }
     }
 
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    /// To a position that it was at.
+    pub(super) fn go_back_to(&mut self, position: usize) {
+        self.at = self.at.min(position);
+    }
+
     pub(super) fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
     }

@@ -32,14 +32,23 @@ pub(crate) struct FakeRegistry {
 impl FakeRegistry {
     /// One that wants this `Authorization`, if any.
     pub(crate) fn start(authorization: Option<&'static str>) -> Self {
+        FakeRegistry::start_on("http", authorization, |stream| stream)
+    }
+
+    /// One that talks over what is made of each connection.
+    pub(crate) fn start_on<S: Read + Write>(
+        scheme: &str,
+        authorization: Option<&'static str>,
+        wrap: impl Fn(TcpStream) -> S + Clone + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let url = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
         let registry = FakeRegistry { url, state: Arc::default(), away: Arc::default(), asked: Arc::default() };
         let serving = registry.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let serving = serving.clone();
-                std::thread::spawn(move || serving.serve(stream.unwrap(), authorization));
+                let (serving, wrap) = (serving.clone(), wrap.clone());
+                std::thread::spawn(move || serving.serve(wrap(stream.unwrap()), authorization));
             }
         });
         registry
@@ -62,9 +71,8 @@ impl FakeRegistry {
         self.asked.load(Ordering::SeqCst)
     }
 
-    fn serve(&self, stream: TcpStream, authorization: Option<&str>) {
-        let mut reader = BufReader::new(stream.try_clone().unwrap());
-        let mut stream = stream;
+    fn serve(&self, stream: impl Read + Write, authorization: Option<&str>) {
+        let mut reader = BufReader::new(stream);
         loop {
             let mut line = String::new();
             if reader.read_line(&mut line).unwrap_or(0) == 0 {
@@ -96,7 +104,8 @@ impl FakeRegistry {
             };
             let answer = answer.to_string();
             let head = format!("HTTP/1.1 {status} X\r\ncontent-length: {}\r\n\r\n", answer.len());
-            if stream.write_all((head + &answer).as_bytes()).is_err() {
+            let written = reader.get_mut().write_all((head + &answer).as_bytes());
+            if written.and_then(|()| reader.get_mut().flush()).is_err() {
                 return;
             }
         }

@@ -4,6 +4,7 @@ mod fake_registry;
 mod pipelines;
 mod registry;
 mod serdes;
+mod tls;
 mod types;
 
 use fake_registry::FakeRegistry;

@@ -269,20 +269,18 @@ fn fields_come_and_go_move_and_are_renamed() {
         r#"{"name":"id","type":"int"},{"name":"gone","type":{"type":"array","items":"string"}},
         {"name":"name","type":"string"}"#,
     );
-    let new = format!(
-        r#"{{"type":"record","name":"Renamed","namespace":"org.new","aliases":["org.old.R"],"fields":[
-            {{"name":"title","type":"string","aliases":["label","name"]}},
-            {{"name":"id","type":"long"}},
-            {{"name":"items","type":{{"type":"array","items":"int"}},"default":[1,2]}},
-            {{"name":"inner","type":{{"type":"map","values":"double"}},"default":{{"a":1.5}}}},
-            {{"name":"maybe","type":["null","string"],"default":null}},
-            {{"name":"flag","type":"boolean","default":true}}]}}"#
-    );
+    let new = r#"{"type":"record","name":"Renamed","namespace":"org.new","aliases":["org.old.R"],"fields":[
+            {"name":"title","type":"string","aliases":["label","name"]},
+            {"name":"id","type":"long"},
+            {"name":"items","type":{"type":"array","items":"int"},"default":[1,2]},
+            {"name":"inner","type":{"type":"map","values":"double"},"default":{"a":1.5}},
+            {"name":"maybe","type":["null","string"],"default":null},
+            {"name":"flag","type":"boolean","default":true}]}"#;
     let value = Old { id: 3, gone: vec!["x".into(); 3], name: "n".into() };
-    let found: New = read_as(&old, &value, &new).unwrap();
+    let found: New = read_as(&old, &value, new).unwrap();
     let inner = BTreeMap::from([("a".to_owned(), 1.5)]);
     assert_eq!(found, New { title: "n".into(), id: 3, items: vec![1, 2], inner, maybe: None, flag: true });
-    let error = read_as::<Old>(&new, &found, &old).unwrap_err();
+    let error = read_as::<Old>(new, &found, &old).unwrap_err();
     assert!(error.to_string().contains("org.new.Renamed was written, and org.old.R is read"), "{error}");
     let without = new.replace(r#","default":true"#, "");
     let error = read_as::<New>(&old, &value, &without).unwrap_err();
@@ -344,4 +342,81 @@ fn a_record_within_itself() {
     assert_eq!(read_as::<Doubles>(&of("long"), &list(30), &of("double")).unwrap(), *doubles(30));
     let error = read_as::<Doubles>(&of("long"), &list(34), &of("double")).unwrap_err();
     assert!(error.to_string().contains("more than 64 deep"), "{error}");
+}
+
+#[test]
+fn the_data_model_of_serde() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Of {
+        Nothing,
+        Number(i64),
+        Pair { a: String, b: bool },
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Inner(i32);
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Model {
+        unit: (),
+        letter: char,
+        small: u8,
+        wide: u32,
+        pair: (i64, String),
+        list: Vec<Of>,
+        inner: Inner,
+        nested: Vec<BTreeMap<String, Option<bool>>>,
+        #[serde(with = "apache_avro::serde::bytes")]
+        bytes: Vec<u8>,
+    }
+    let text = record(
+        "Model",
+        r#"
+        {"name":"unit","type":"null"},{"name":"letter","type":"string"},{"name":"small","type":"int"},
+        {"name":"wide","type":"long"},
+        {"name":"pair","type":{"type":"record","name":"P","fields":[
+            {"name":"x","type":"long"},{"name":"y","type":"string"}]}},
+        {"name":"list","type":{"type":"array","items":["null","long",{"type":"record","name":"Pair","fields":[
+            {"name":"a","type":"string"},{"name":"b","type":"boolean"}]}]}},
+        {"name":"inner","type":{"type":"record","name":"Inner","fields":[{"name":"n","type":"int"}]}},
+        {"name":"nested","type":{"type":"array","items":{"type":"map","values":["null","boolean"]}}},
+        {"name":"bytes","type":"bytes"}"#,
+    );
+    let value = Model {
+        unit: (),
+        letter: 'ö',
+        small: 200,
+        wide: u32::MAX,
+        pair: (-1, "p".into()),
+        list: vec![Of::Nothing, Of::Number(7), Of::Pair { a: "a".into(), b: true }],
+        inner: Inner(-5),
+        nested: vec![BTreeMap::from([("x".into(), Some(true)), ("y".into(), None)]), BTreeMap::new()],
+        bytes: vec![0, 255],
+    };
+    assert_eq!(back(&text, &value), value);
+    // JSON has no bytes.
+    let without = text.replace(r#"{"name":"bytes","type":"bytes"}"#, r#"{"name":"more","type":"null","default":null}"#);
+    let json: serde_json::Value = read_as(&text, &value, &without).unwrap();
+    assert_eq!(json["list"], serde_json::json!([null, 7, { "a": "a", "b": true }]));
+    assert_eq!(json["pair"], serde_json::json!({ "x": -1, "y": "p" }));
+}
+
+#[test]
+fn a_struct_reads_a_record_of_another_name_and_numbers_that_it_has_room_for() {
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Mine {
+        n: i64,
+        inner: BTreeMap<String, u16>,
+    }
+    let text = record(
+        "org.Theirs",
+        r#"{"name":"n","type":"int"},
+        {"name":"inner","type":{"type":"record","name":"In","fields":[{"name":"a","type":"long"}]}}"#,
+    );
+    let fields = |a| {
+        let inner = Value::Record(vec![("a".into(), Value::Long(a))]);
+        Value::Record(vec![("n".into(), Value::Int(-3)), ("inner".into(), inner)])
+    };
+    let mine = |a| AvroRecord::new(schema(&text), fields(a)).unwrap().to::<Mine>();
+    assert_eq!(mine(500).unwrap(), Mine { n: -3, inner: BTreeMap::from([("a".into(), 500)]) });
+    let error = mine(-1).unwrap_err().to_string();
+    assert!(error.contains("Theirs.inner: In.a: invalid value: integer `-1`, expected u16"), "{error}");
 }
