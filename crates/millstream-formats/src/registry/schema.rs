@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The number under which a registry knows a schema: it is in front of each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,11 +61,21 @@ pub struct Schema {
     #[serde(rename = "schema")]
     pub text: String,
     /// Its language.
-    #[serde(rename = "schemaType", default, skip_serializing_if = "SchemaType::is_avro")]
+    #[serde(
+        rename = "schemaType",
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "SchemaType::is_avro"
+    )]
     pub schema_type: SchemaType,
     /// What it refers to.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<Reference>,
+}
+
+/// Registries leave out what there is nothing to say of, or say null.
+fn null_as_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 impl Schema {
@@ -84,4 +94,23 @@ pub struct RegisteredSchema {
     pub schema: Schema,
     /// What it refers to, and what that refers to, by name: each one behind those that it refers to itself.
     pub referenced: Vec<(String, Arc<Schema>)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Schema, SchemaType};
+
+    #[test]
+    fn what_registries_leave_out_or_say_null_of() {
+        let plain = Schema::new(SchemaType::Avro, "\"long\"");
+        let text = r#"{"schema":"\"long\""}"#;
+        assert_eq!(serde_json::to_string(&plain).unwrap(), text);
+        for text in [text, r#"{"schema":"\"long\"","schemaType":null,"references":null,"id":3}"#] {
+            assert_eq!(serde_json::from_str::<Schema>(text).unwrap(), plain);
+        }
+        let json = r#"{"schema":"{}","schemaType":"JSON","references":[{"name":"a","subject":"b","version":2}]}"#;
+        let read: Schema = serde_json::from_str(json).unwrap();
+        assert_eq!((read.schema_type, read.references[0].version), (SchemaType::Json, 2));
+        assert_eq!(serde_json::to_string(&read).unwrap(), json);
+    }
 }
