@@ -8,14 +8,12 @@ use millstream::record::Record;
 use crate::model::Event;
 use crate::nexmark::Nexmark;
 
-/// Creates the topics of the input and of these outputs, of so many partitions each.
+/// Creates topics of so many partitions each, whose records stay.
 ///
 /// # Errors
 /// The broker's.
-pub fn create_topics(broker: &dyn Broker, nexmark: &Nexmark, outputs: &[String], partitions: i32) -> Result<()> {
-    let inputs =
-        [nexmark.people().name().to_owned(), nexmark.auctions().name().to_owned(), nexmark.bids().name().to_owned()];
-    let topics = inputs.iter().chain(outputs).map(|name| NewTopic {
+pub fn create_topics(broker: &dyn Broker, names: &[String], partitions: i32) -> Result<()> {
+    let topics = names.iter().map(|name| NewTopic {
         name: name.clone(),
         partitions,
         replication_factor: None,

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    millstream_nexmark::check::main()
+    millstream_nexmark::main()
 }

@@ -105,7 +105,7 @@ impl Comparison {
         let generator = Generator::new(settings.clone());
         let clock = Arc::new(AtomicI64::new(0));
         let says = clock.clone();
-        let nexmark = Nexmark::new("nexmark", &settings, Arc::new(move || says.load(Ordering::Relaxed)));
+        let nexmark = Nexmark::new(&settings, Arc::new(move || says.load(Ordering::Relaxed)));
         let events: Vec<Event> = (0..events).map(|place| generator.event(place)).collect();
         let times = parts(events.len()).flat_map(|(part, range)| range.map(move |_| processing_time(part)));
         let queries: Vec<&Query> = QUERIES.iter().collect();
@@ -137,7 +137,8 @@ impl Comparison {
         let mut runs = BoundedRuns::default();
         let broker = runs.broker("load");
         let nexmark = &self.nexmark;
-        create_topics(&*broker, nexmark, &[query.output(nexmark)], self.mode.partitions())?;
+        create_topics(&*broker, &nexmark.input_names(), self.mode.partitions())?;
+        create_topics(&*broker, &[query.output(nexmark)], self.mode.partitions())?;
         let in_parts = query.name == "q12";
         for (part, range) in parts(self.events.len()) {
             self.clock.store(processing_time(part), Ordering::Relaxed);

@@ -7,9 +7,7 @@
 //! q12 counts by processing time. Its clock is moved by hand, too: the events are read in parts, each in a bounded run that goes on
 //! where the one before ended, at a time of its own, which DuckDB is given as a column of the bids.
 
-mod cli;
 mod compare;
 mod reference;
 
-pub use cli::main;
 pub use compare::{Compared, Comparison, Mode, is_available};

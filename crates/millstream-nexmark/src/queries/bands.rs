@@ -5,7 +5,6 @@ use millstream::prelude::*;
 
 use super::DAY_MS;
 use crate::binary::{Binary, Field, fields};
-use crate::nexmark::Nexmark;
 
 /// How many of all prices, and of those of three bands.
 #[derive(Clone, Copy, Default)]
@@ -77,7 +76,6 @@ pub(super) fn counted(price: i64, time: Timestamp) -> Counted {
 pub(super) fn count_distinct<I, G>(
     bids: &GroupedStream<I, Counted>,
     name: &str,
-    nexmark: &Nexmark,
     group: impl Fn(&I) -> G + 'static,
 ) -> Table<(G, Timestamp), Distinct>
 where
@@ -100,7 +98,7 @@ where
         }
     };
     items
-        .group_by(nexmark.topic(&format!("{name}-groups"), Binary, Binary), move |item, part| {
+        .group_by(Topic::new(format!("{name}-groups"), Binary, Binary), move |item, part| {
             ((group(&item.key), item.window.start), *part)
         })
         .aggregate(Store::new(name.to_owned(), Binary, Binary), Distinct::default, change(1), change(-1))

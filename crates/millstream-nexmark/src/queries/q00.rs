@@ -11,7 +11,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 }
 
 fn topic(nexmark: &Nexmark) -> Topic<i64, Bid> {
-    nexmark.topic("q0", Be64, Binary)
+    nexmark.output("q0", Be64, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, Bid> {

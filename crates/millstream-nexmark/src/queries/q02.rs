@@ -9,7 +9,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// Prices by auction.
 fn topic(nexmark: &Nexmark) -> Topic<i64, i64> {
-    nexmark.topic("q2", Be64, Be64)
+    nexmark.output("q2", Be64, Be64)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, i64> {

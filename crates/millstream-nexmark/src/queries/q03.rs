@@ -34,7 +34,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// Sellers by auction.
 fn topic(nexmark: &Nexmark) -> Topic<i64, Seller> {
-    nexmark.topic("q3", Be64, Binary)
+    nexmark.output("q3", Be64, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, Seller> {

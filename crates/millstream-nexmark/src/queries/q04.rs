@@ -12,7 +12,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
         .emit(Emit::OnCommit)
         .reduce(Store::new("final-prices", Be64, Binary), |best, offer| if offer.1 > best.1 { offer } else { *best });
     final_price
-        .group_by(nexmark.topic("by-category", Be64, Be64), |_, offer| *offer)
+        .group_by(Topic::new("by-category", Be64, Be64), |_, offer| *offer)
         .aggregate(
             Store::new("categories", Be64, Binary),
             || (0, 0),
@@ -26,7 +26,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// Averages by category, rounded down.
 fn topic(nexmark: &Nexmark) -> Topic<i64, i64> {
-    nexmark.topic("q4", Be64, Be64)
+    nexmark.output("q4", Be64, Be64)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, i64> {

@@ -30,7 +30,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
     counts
         .to_stream()
         .map(|key, bids| (key.window.end, Count { auction: key.key, bids: bids.unwrap_or(0) }))
-        .repartition(nexmark.topic("by-window", Be64, Binary))
+        .repartition(Topic::new("by-window", Be64, Binary))
         .group_by_key()
         .emit(Emit::OnCommit)
         .aggregate(Store::new("hottest", Be64, Binary).time_to_live(10 * size), Vec::new, |_, count: Count, hottest| {
@@ -48,7 +48,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// The hottest auctions by their window's end.
 fn topic(nexmark: &Nexmark) -> Topic<i64, Vec<Count>> {
-    nexmark.topic("q5", Be64, Binary)
+    nexmark.output("q5", Be64, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, Vec<Count>> {

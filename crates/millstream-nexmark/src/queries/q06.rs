@@ -22,7 +22,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
         .group_by_key()
         .emit(Emit::OnCommit)
         .reduce(Store::new("winning", Be64, Binary), |best, offer| if beats(&offer.1, &best.1) { offer } else { *best })
-        .group_by(nexmark.topic("by-seller", Be64, Binary), |_, offer| *offer)
+        .group_by(Topic::new("by-seller", Be64, Binary), |_, offer| *offer)
         .top_k(Store::new("last-ten", Be64, Binary), 10, |won: &Winning| (won.date_time, won.price, won.auction))
         .map_values(|last| last.iter().map(|won| won.price).sum::<i64>() / last.len().max(1) as i64)
         .to_stream()
@@ -35,7 +35,7 @@ fn beats(offer: &Winning, best: &Winning) -> bool {
 
 /// Averages by seller, rounded down.
 fn topic(nexmark: &Nexmark) -> Topic<i64, i64> {
-    nexmark.topic("q6", Be64, Be64)
+    nexmark.output("q6", Be64, Be64)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, i64> {

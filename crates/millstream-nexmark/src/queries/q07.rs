@@ -38,7 +38,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
     by_auction
         .to_stream()
         .map(|key, highest| (key.window.end, highest.unwrap_or_default()))
-        .repartition(nexmark.topic("by-window", Be64, Binary))
+        .repartition(Topic::new("by-window", Be64, Binary))
         .group_by_key()
         .emit(Emit::OnCommit)
         .aggregate(Store::new("highest", Be64, Binary).time_to_live(10 * size), Vec::new, |_, bids, highest| {
@@ -61,7 +61,7 @@ fn add(highest: &mut Vec<Highest>, bid: Highest) {
 
 /// The highest bids by their window's end.
 fn topic(nexmark: &Nexmark) -> Topic<i64, Vec<Highest>> {
-    nexmark.topic("q7", Be64, Binary)
+    nexmark.output("q7", Be64, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, Vec<Highest>> {

@@ -14,7 +14,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
     let sales = b
         .stream(&nexmark.auctions())
         .map(|_, auction| (auction.seller, window_of(auction.date_time)))
-        .repartition(nexmark.topic("by-seller", Be64, Be64))
+        .repartition(Topic::new("by-seller", Be64, Be64))
         .deduplicate(Store::new("sellers", Binary, Be64), |seller, window| (*seller, *window), size + nexmark.disorder);
     let close = JoinWindows::of_time_difference(size).grace(nexmark.disorder);
     people
@@ -32,7 +32,7 @@ fn window_of(time: Timestamp) -> Timestamp {
 
 /// Names and windows by person.
 fn topic(nexmark: &Nexmark) -> Topic<i64, (String, Timestamp)> {
-    nexmark.topic("q8", Be64, Binary)
+    nexmark.output("q8", Be64, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, (String, Timestamp)> {

@@ -31,7 +31,7 @@ fn beats(offer: &Bid, best: &Bid) -> bool {
 
 /// Winning bids by auction.
 fn topic(nexmark: &Nexmark) -> Topic<i64, Offer> {
-    nexmark.topic("q9", Be64, Binary)
+    nexmark.output("q9", Be64, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, Offer> {

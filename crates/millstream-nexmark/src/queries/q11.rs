@@ -10,7 +10,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
     let gap = Duration::from_millis(WINDOW_MS as u64);
     b.stream(&nexmark.bids())
         .map(|_, bid| (bid.bidder, ()))
-        .repartition(nexmark.topic("by-bidder", Be64, Unit))
+        .repartition(Topic::new("by-bidder", Be64, Unit))
         .group_by_key()
         .windowed_by(SessionWindows::inactivity_gap(gap))
         .emit(Emit::OnWindowClose)
@@ -21,7 +21,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// Counts by bidder and session; a session ends with its last bid.
 fn topic(nexmark: &Nexmark) -> Topic<Windowed<i64>, i64> {
-    nexmark.topic("q11", SessionWindowed(Be64), Be64)
+    nexmark.output("q11", SessionWindowed(Be64), Be64)
 }
 
 /// The suite's sessions end with the gap.

@@ -12,7 +12,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
     let bids = nexmark.bids().watermark(Watermark::monotonic()).timestamp_extractor(move |_, _, _| clock());
     b.stream(&bids)
         .map(|_, bid| (bid.bidder, ()))
-        .repartition(nexmark.topic("by-bidder", Be64, Unit))
+        .repartition(Topic::new("by-bidder", Be64, Unit))
         .group_by_key()
         .windowed_by(TimeWindows::tumbling(size))
         .emit(Emit::OnWindowClose)
@@ -23,7 +23,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// Counts by bidder and window.
 fn topic(nexmark: &Nexmark) -> Topic<Windowed<i64>, i64> {
-    nexmark.topic("q12", TimeWindowed::new(Be64, WINDOW_MS), Be64)
+    nexmark.output("q12", TimeWindowed::new(Be64, WINDOW_MS), Be64)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<Windowed<i64>, i64> {

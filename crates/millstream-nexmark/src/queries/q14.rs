@@ -49,7 +49,7 @@ fn time_of_day(time: Timestamp) -> &'static str {
 
 /// By auction.
 fn topic(nexmark: &Nexmark) -> Topic<i64, Worked> {
-    nexmark.topic("q14", Be64, Binary)
+    nexmark.output("q14", Be64, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, Worked> {

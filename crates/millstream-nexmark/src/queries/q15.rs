@@ -20,10 +20,10 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
     let by_auction = bids.map_values(|bid| counted(bid.price, bid.date_time)).group_by_key();
     let by_bidder = bids
         .map(|_, bid| (bid.bidder, counted(bid.price, bid.date_time)))
-        .repartition(nexmark.topic("by-bidder", Be64, Binary))
+        .repartition(Topic::new("by-bidder", Be64, Binary))
         .group_by_key();
-    let auctions = count_distinct(&by_auction, "auctions", nexmark, |_| 0);
-    let bidders = count_distinct(&by_bidder, "bidders", nexmark, |_| 0);
+    let auctions = count_distinct(&by_auction, "auctions", |_| 0);
+    let bidders = count_distinct(&by_bidder, "bidders", |_| 0);
     auctions
         .join(&bidders, |auctions, bidders| Report {
             bids: auctions.bids,
@@ -36,7 +36,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// Reports by the day's begin; there is one group of each day.
 fn topic(nexmark: &Nexmark) -> Topic<(i64, Timestamp), Report> {
-    nexmark.topic("q15", Binary, Binary)
+    nexmark.output("q15", Binary, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<(i64, Timestamp), Report> {

@@ -20,14 +20,14 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
     let bids = b.stream(&nexmark.bids());
     let by_auction = bids
         .map(|auction, bid| ((bid.channel, auction), counted(bid.price, bid.date_time)))
-        .repartition(nexmark.topic("by-auction", Binary, Binary))
+        .repartition(Topic::new("by-auction", Binary, Binary))
         .group_by_key();
     let by_bidder = bids
         .map(|_, bid| ((bid.channel, bid.bidder), counted(bid.price, bid.date_time)))
-        .repartition(nexmark.topic("by-bidder", Binary, Binary))
+        .repartition(Topic::new("by-bidder", Binary, Binary))
         .group_by_key();
-    let auctions = count_distinct(&by_auction, "auctions", nexmark, |(channel, _): &(String, i64)| channel.clone());
-    let bidders = count_distinct(&by_bidder, "bidders", nexmark, |(channel, _): &(String, i64)| channel.clone());
+    let auctions = count_distinct(&by_auction, "auctions", |(channel, _): &(String, i64)| channel.clone());
+    let bidders = count_distinct(&by_bidder, "bidders", |(channel, _): &(String, i64)| channel.clone());
     auctions
         .join(&bidders, |auctions, bidders| Report {
             minute: auctions.minute,
@@ -41,7 +41,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// Reports by channel and the day's begin.
 fn topic(nexmark: &Nexmark) -> Topic<(String, Timestamp), Report> {
-    nexmark.topic("q16", Binary, Binary)
+    nexmark.output("q16", Binary, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<(String, Timestamp), Report> {

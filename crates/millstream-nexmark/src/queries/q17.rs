@@ -37,7 +37,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// By auction and day.
 fn topic(nexmark: &Nexmark) -> Topic<Windowed<i64>, Prices> {
-    nexmark.topic("q17", TimeWindowed::new(Be64, DAY_MS), Binary)
+    nexmark.output("q17", TimeWindowed::new(Be64, DAY_MS), Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<Windowed<i64>, Prices> {

@@ -10,7 +10,7 @@ type Bidding = (i64, i64);
 
 pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
     b.stream(&nexmark.bids())
-        .group_by(nexmark.topic("by-bidding", Binary, Binary), |auction, bid: &Bid| (bid.bidder, *auction))
+        .group_by(Topic::new("by-bidding", Binary, Binary), |auction, bid: &Bid| (bid.bidder, *auction))
         .emit(Emit::OnCommit)
         .reduce(Store::new("last", Binary, Binary), |last, bid| if is_later(&bid, last) { bid } else { last.clone() })
         .to_stream()
@@ -23,7 +23,7 @@ fn is_later(bid: &Bid, last: &Bid) -> bool {
 }
 
 fn topic(nexmark: &Nexmark) -> Topic<Bidding, Bid> {
-    nexmark.topic("q18", Binary, Binary)
+    nexmark.output("q18", Binary, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<Bidding, Bid> {

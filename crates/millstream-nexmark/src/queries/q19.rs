@@ -36,7 +36,7 @@ fn rank(bid: &Bid) -> (Reverse<i64>, Timestamp, i64, &str) {
 
 /// The highest bids by auction.
 fn topic(nexmark: &Nexmark) -> Topic<i64, Vec<Rc<Bid>>> {
-    nexmark.topic("q19", Be64, Binary)
+    nexmark.output("q19", Be64, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, Vec<Rc<Bid>>> {

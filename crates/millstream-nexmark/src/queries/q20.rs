@@ -24,7 +24,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// By auction.
 fn topic(nexmark: &Nexmark) -> Topic<i64, Expanded> {
-    nexmark.topic("q20", Be64, Binary)
+    nexmark.output("q20", Be64, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, Expanded> {

@@ -30,7 +30,7 @@ pub(super) fn define(b: &TopologyBuilder, nexmark: &Nexmark) {
 
 /// By auction.
 fn topic(nexmark: &Nexmark) -> Topic<i64, Folders> {
-    nexmark.topic("q22", Be64, Binary)
+    nexmark.output("q22", Be64, Binary)
 }
 
 pub(super) fn output(nexmark: &Nexmark) -> Output<i64, Folders> {

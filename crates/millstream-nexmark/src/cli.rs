@@ -3,8 +3,12 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
 
-use super::compare::{Compared, Comparison, Mode};
+use crate::check::{Compared, Comparison, Mode};
+use crate::compare;
+use crate::generator::Settings;
+use crate::nexmark::Nexmark;
 use crate::queries::{QUERIES, Query};
 
 /// The Nexmark benchmark.
@@ -29,12 +33,33 @@ enum Command {
         #[arg(long, value_delimiter = ',')]
         queries: Vec<String>,
     },
+    /// Runs each query on a real Kafka, which it starts, on Millstream and on Kafka Streams, and says what it costs.
+    Compare {
+        /// How many events there are.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+        events: u64,
+        /// How many events there are in a second of event time.
+        #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+        rate: u64,
+        /// Which queries, separated by commas; without it all.
+        #[arg(long, value_delimiter = ',')]
+        queries: Vec<String>,
+    },
+    /// Millstream in a comparison, which starts it.
+    #[command(hide = true)]
+    Contestant { query: String, bootstrap_servers: String, rate: u64 },
 }
 
-/// The `nexmark` program. Exits with 1 if a query fails or disagrees, with 2 after wrong arguments.
+/// The `nexmark` program. Exits with 1 if a query fails or says other than it should, with 2 after wrong arguments.
 pub fn main() -> ExitCode {
-    let Command::Check { events, rate, queries } = Arguments::parse().command;
-    match check(events, rate, &queries) {
+    let outcome = match Arguments::parse().command {
+        Command::Check { events, rate, queries } => check(events, rate, &queries),
+        Command::Compare { events, rate, queries } => {
+            chosen(&queries).and_then(|queries| compare::compare(&queries, events, rate))
+        }
+        Command::Contestant { query, bootstrap_servers, rate } => contestant(query, &bootstrap_servers, rate),
+    };
+    match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -51,6 +76,15 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Query>> {
         bail!("{unknown} is not a query; expected some of {}", known());
     }
     Ok(QUERIES.iter().filter(|query| names.is_empty() || names.iter().any(|name| name == query.name)).collect())
+}
+
+fn contestant(query: String, bootstrap_servers: &str, rate: u64) -> Result<bool> {
+    tracing_subscriber::fmt().with_max_level(LevelFilter::WARN).with_writer(io::stderr).init();
+    let nexmark = Nexmark::new(&Settings { rate, ..Settings::default() }, compare::machine_clock());
+    for query in chosen(&[query])? {
+        compare::run_millstream(query, bootstrap_servers, &nexmark)?;
+    }
+    Ok(true)
 }
 
 fn check(events: u64, rate: u64, names: &[String]) -> Result<bool> {
