@@ -81,7 +81,7 @@ fn side(
         let (first, ..) = turn("first")?;
         let (second, outputs, rows) = turn("second")?;
         contestant.end()?;
-        Ok((Side { cpu_s: second.cpu_s, first_cpu_s: first.cpu_s, seconds: second.seconds, outputs }, rows))
+        Ok((Side { cpu_s: second.cpu_s, first_cpu_s: first.cpu_s, outputs }, rows))
     };
     measured().with_context(|| format!("{} on {name}", query.name))
 }

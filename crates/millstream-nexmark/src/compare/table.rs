@@ -5,7 +5,6 @@ use std::fmt;
 pub(super) struct Side {
     pub(super) cpu_s: f64,
     pub(super) first_cpu_s: f64,
-    pub(super) seconds: f64,
     /// Records in the output topic.
     pub(super) outputs: usize,
 }
