@@ -11,6 +11,7 @@
 //! [`test_brokers`] tells a test which brokers to run against, and [`test_registry`] which schema registry; `MILLSTREAM_TEST_BROKER` decides.
 
 mod child;
+mod compile;
 mod errors;
 mod install;
 mod java;
@@ -24,6 +25,7 @@ mod test_broker;
 #[cfg(test)]
 mod tests;
 
+pub use compile::compile_java;
 pub use errors::LocalKafkaError;
 pub use install::{are_jars_available, install, install_jars, is_available, is_registry_available, target_folder};
 pub use java::find_java;
