@@ -52,6 +52,12 @@ pub enum LocalKafkaError {
         /// The end of its output.
         lines: String,
     },
+    /// A Java program is not what the compiler takes, or there is no compiler.
+    #[error("the Java program cannot be compiled (a JDK is needed, 17 or later):\n{text}")]
+    NotCompiled {
+        /// What the compiler wrote.
+        text: String,
+    },
     /// A file, a folder or a process did not do what it should.
     #[error("cannot {action}: {source}")]
     Io {

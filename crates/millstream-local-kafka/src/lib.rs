@@ -9,6 +9,7 @@
 //! [`test_brokers`] tells a test which brokers to run against; `MILLSTREAM_TEST_BROKER` decides.
 
 mod child;
+mod compile;
 mod errors;
 mod install;
 mod java;
@@ -21,6 +22,7 @@ mod test_broker;
 #[cfg(test)]
 mod tests;
 
+pub use compile::compile_java;
 pub use errors::LocalKafkaError;
 pub use install::{are_jars_available, install, install_jars, is_available};
 pub use java::find_java;
