@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser};
 use serde::Serialize;
 
 use crate::cluster::Cluster;
-use crate::compare::{Entrant, compare};
+use crate::compare::compare;
 use crate::contestant::{CONTESTANT, Contestant};
 use crate::kafka_streams;
 use crate::latency::{self, Load};
