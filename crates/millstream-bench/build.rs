@@ -3,8 +3,8 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 4] = ["c/clients.c", "c/contestant.c", "c/counts.c", "c/restore.c"];
-const HEADERS: [&str; 4] = ["c/clients.h", "c/counts.h", "c/partition.h", "c/restore.h"];
+const SOURCES: [&str; 5] = ["c/clients.c", "c/contestant.c", "c/counts.c", "c/filter.c", "c/restore.c"];
+const HEADERS: [&str; 5] = ["c/clients.h", "c/counts.h", "c/filter.h", "c/partition.h", "c/restore.h"];
 const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wformat=2", "-Werror", "-Wno-ignored-qualifiers"];
 
 fn main() {

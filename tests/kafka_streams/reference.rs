@@ -1,11 +1,10 @@
 //! What Kafka Streams does: the Java program beside this file, compiled once and run once.
 
-use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use millstream_local_kafka::{are_jars_available, find_java, install_jars, is_kafka_promised};
+use millstream_local_kafka::{are_jars_available, compile_java, find_java, install_jars, is_kafka_promised};
 use serde::Deserialize;
 
 use crate::script::{Output, Script};
@@ -59,7 +58,7 @@ impl Reference {
     fn install() -> Result<Reference, Box<dyn std::error::Error>> {
         let java = find_java()?;
         let jars = install_jars(FOLDER, POM)?;
-        let classes = compile(&java, &jars)?;
+        let classes = compile_java(&jars, &SOURCES)?;
         Ok(Reference { java, jars, classes })
     }
 
@@ -89,44 +88,4 @@ impl Reference {
         writer.join().unwrap().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
-}
-
-/// Compiles the sources unless that was done, and gives the folder with the classes.
-fn compile(java: &Path, jars: &Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
-    let (sources, classes) = (jars.join("sources"), jars.join("classes"));
-    let lock = File::create(jars.join("classes.lock"))?;
-    lock.lock()?;
-    let is_same =
-        |(name, text): &(&str, &str)| fs::read_to_string(classes.join(name)).is_ok_and(|found| found == *text);
-    if SOURCES.iter().all(is_same) {
-        return Ok(classes);
-    }
-    for folder in [&sources, &classes] {
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
-        fs::create_dir_all(folder)?;
-    }
-    for (name, text) in SOURCES {
-        fs::write(sources.join(name), text)?;
-    }
-    let mut compiler = Command::new(java);
-    compiler.args(["-m", "jdk.compiler/com.sun.tools.javac.Main", "-nowarn", "-d"]).arg(&classes);
-    // Only Java's own launcher knows "*" in a class path.
-    let entries = fs::read_dir(jars)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>()?;
-    let is_jar = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "jar");
-    compiler
-        .arg("-cp")
-        .arg(std::env::join_paths(entries.iter().filter(is_jar))?)
-        .args(SOURCES.iter().map(|(name, _)| sources.join(name)));
-    let output = compiler.output()?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-        return Err(format!("the Java program cannot be compiled (a JDK is needed, 17 or later):\n{text}").into());
-    }
-    // The sources come to the classes last: they say by what the classes were made.
-    for (name, text) in SOURCES {
-        fs::write(classes.join(name), text)?;
-    }
-    Ok(classes)
 }

@@ -77,6 +77,9 @@ fn end_offsets_count_what_is_not_committed() {
         assert_eq!(contents(&*broker, &topic), [Got::End(0)]);
         producer.abort().unwrap();
         until("the marker", || (broker.end_offsets(&partitions).unwrap() == [2, 0]).then_some(()));
+        assert_eq!(broker.settled_end_offsets(&partitions).unwrap(), [2, 0]);
+        let twice = [&partitions[..], &partitions[..1]].concat();
+        assert_eq!(broker.end_offsets(&twice).unwrap(), [2, 0, 2]);
         assert!(broker.end_offsets(&[]).unwrap().is_empty());
     }
 }

@@ -153,6 +153,8 @@ fn one_version_of_kafka() {
     assert!(compose.contains(&format!("image: apache/kafka:{version}\n")), "not apache/kafka:{version}");
     let streams = format!("<artifactId>kafka-streams-test-utils</artifactId>\n      <version>{version}</version>");
     assert!(read("tests/kafka_streams/java/pom.xml").contains(&streams), "not Kafka Streams {version}");
+    let contestant = format!("<artifactId>kafka-streams</artifactId>\n      <version>{version}</version>");
+    assert!(read("crates/millstream-bench/java/pom.xml").contains(&contestant), "not Kafka Streams {version}");
 }
 
 #[test]

@@ -70,6 +70,11 @@ rd_kafka_t *new_reader(const char *bootstrap, const char *group) {
     return consumer;
 }
 
+static void must(rd_kafka_error_t *error, const char *action) {
+    if (error)
+        die("%s: %s", action, rd_kafka_error_string(error));
+}
+
 static void delivered(rd_kafka_t *producer, const rd_kafka_message_t *message, void *opaque) {
     (void)producer, (void)opaque;
     if (message->err)
@@ -77,8 +82,13 @@ static void delivered(rd_kafka_t *producer, const rd_kafka_message_t *message, v
             rd_kafka_err2str(message->err));
 }
 
-rd_kafka_t *new_producer(const char *bootstrap, const char *group) {
+rd_kafka_t *new_producer(const char *bootstrap, const char *group, int transactional) {
     rd_kafka_conf_t *conf = new_conf(bootstrap, group);
+    if (transactional != NO_TRANSACTIONS) {
+        char id[300];
+        snprintf(id, sizeof(id), "%s-%d", group, transactional);
+        set(conf, "transactional.id", id);
+    }
     set(conf, "enable.idempotence", "true");
     set(conf, "delivery.report.only.error", "true");
     set(conf, "linger.ms", "5");
@@ -86,7 +96,20 @@ rd_kafka_t *new_producer(const char *bootstrap, const char *group) {
     set(conf, "queue.buffering.max.kbytes", "65536");
     set(conf, "message.timeout.ms", "30000");
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
-    return new_client(RD_KAFKA_PRODUCER, conf);
+    rd_kafka_t *producer = new_client(RD_KAFKA_PRODUCER, conf);
+    if (transactional != NO_TRANSACTIONS) {
+        must(rd_kafka_init_transactions(producer, 60000), "beginning with transactions");
+        must(rd_kafka_begin_transaction(producer), "beginning a transaction");
+    }
+    return producer;
+}
+
+void end_transaction(rd_kafka_t *producer, rd_kafka_t *consumer, const rd_kafka_topic_partition_list_t *offsets) {
+    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(consumer);
+    must(rd_kafka_send_offsets_to_transaction(producer, offsets, group, 60000), "positions of a transaction");
+    rd_kafka_consumer_group_metadata_destroy(group);
+    must(rd_kafka_commit_transaction(producer, 60000), "committing a transaction");
+    must(rd_kafka_begin_transaction(producer), "beginning a transaction");
 }
 
 rd_kafka_topic_t *new_topic(rd_kafka_t *producer, const char *name) {

@@ -13,7 +13,12 @@ void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2))
 rd_kafka_t *new_consumer(const char *bootstrap, const char *group, int partitions, int threads);
 /* A consumer that reads whole topics, in no group, as Millstream reads changelogs. */
 rd_kafka_t *new_reader(const char *bootstrap, const char *group);
-rd_kafka_t *new_producer(const char *bootstrap, const char *group);
+#define NO_TRANSACTIONS (-1)
+/* A producer; with a number other than NO_TRANSACTIONS it is the group's transactional producer of that number, and has begun
+ * its first transaction. */
+rd_kafka_t *new_producer(const char *bootstrap, const char *group, int transactional);
+/* Commits a transaction with the group's positions, and begins the next one. */
+void end_transaction(rd_kafka_t *producer, rd_kafka_t *consumer, const rd_kafka_topic_partition_list_t *offsets);
 rd_kafka_topic_t *new_topic(rd_kafka_t *producer, const char *name);
 int32_t partitions_of(rd_kafka_t *client, const char *topic);
 

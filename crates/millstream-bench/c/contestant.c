@@ -1,11 +1,14 @@
 /*
- * The workloads written by hand on librdkafka, at least once: the limit of what a program on librdkafka can do.
+ * Workloads written by hand on librdkafka: the limit of what a program on librdkafka can do.
  *
- *   contestant pass-through|count|restore BOOTSTRAP GROUP INPUT OUTPUT CHANGELOG
+ *   contestant bounded WORKLOAD BOOTSTRAP GROUP GUARANTEE COMMIT_INTERVAL_MS CHANGELOG OUTPUT INPUT...
+ *
+ * WORKLOAD is pass-through, filter, count (of any keys: count-zipf) or restore.
  *
  * One consumer with all partitions of INPUT from their beginning, and two threads. Each has its share of the partitions
  * forwarded to a queue of its own, from which it takes up to 2,048 messages at once, and a producer of its own. Once a
- * second each thread writes what changed to CHANGELOG, flushes, and commits its positions.
+ * commit interval each thread writes what changed to CHANGELOG, flushes, and commits its positions; with exactly-once all
+ * that is one transaction.
  *
  * After all records that INPUT had at the start it closes everything, writes one line to standard output,
  *   {"records": N, "seconds": S}
@@ -20,12 +23,12 @@
 
 #include "clients.h"
 #include "counts.h"
+#include "filter.h"
 #include "partition.h"
 #include "restore.h"
 
 #define THREADS 2
 #define BATCH 2048
-#define COMMIT_INTERVAL 1.0 /* s */
 
 typedef struct {
     int32_t number;
@@ -38,7 +41,8 @@ typedef struct {
 typedef struct {
     rd_kafka_t *consumer;
     const char *bootstrap, *group, *input, *output, *changelog;
-    bool counting;
+    bool counting, filtering, exactly_once;
+    double commit_interval; /* s */
     partition_t *partitions; /* by number; partition p is thread p % THREADS's */
     int32_t partitions_len, output_partitions;
     atomic_int running;
@@ -82,6 +86,16 @@ static void count(worker_t *worker, partition_t *partition, const rd_kafka_messa
             message->key_len, value, sizeof(value));
 }
 
+/* The bid's auction and price, if it is dear. */
+static void filter(worker_t *worker, const rd_kafka_message_t *message) {
+    char projected[64];
+    size_t len = filter_bid(message->payload, message->len, projected, sizeof(projected));
+    if (len > 0)
+        produce(worker->producer, worker->output,
+                partition_of(message->key, message->key_len, worker->job->output_partitions),
+                rd_kafka_message_timestamp(message, NULL), message->key, message->key_len, projected, len);
+}
+
 static void process(worker_t *worker, rd_kafka_message_t *message) {
     if (message->err)
         die("reading: %s", rd_kafka_message_errstr(message));
@@ -89,6 +103,8 @@ static void process(worker_t *worker, rd_kafka_message_t *message) {
     if (message->offset < partition->end) {
         if (worker->job->counting)
             count(worker, partition, message);
+        else if (worker->job->filtering)
+            filter(worker, message);
         else
             pass(worker, message);
         worker->records++;
@@ -123,13 +139,18 @@ static void commit(worker_t *worker) {
         rd_kafka_topic_partition_list_add(offsets, job->input, p)->offset = partition->position;
         partition->committed = partition->position;
     }
-    rd_kafka_resp_err_t error = rd_kafka_flush(worker->producer, 60000);
-    if (error)
-        die("flushing %d records: %s", rd_kafka_outq_len(worker->producer), rd_kafka_err2str(error));
-    if (offsets->cnt > 0)
-        error = rd_kafka_commit(job->consumer, offsets, 0);
-    if (error)
-        die("committing positions: %s", rd_kafka_err2str(error));
+    if (job->exactly_once) {
+        if (offsets->cnt > 0)
+            end_transaction(worker->producer, job->consumer, offsets);
+    } else {
+        rd_kafka_resp_err_t error = rd_kafka_flush(worker->producer, 60000);
+        if (error)
+            die("flushing %d records: %s", rd_kafka_outq_len(worker->producer), rd_kafka_err2str(error));
+        if (offsets->cnt > 0)
+            error = rd_kafka_commit(job->consumer, offsets, 0);
+        if (error)
+            die("committing positions: %s", rd_kafka_err2str(error));
+    }
     rd_kafka_topic_partition_list_destroy(offsets);
     worker->last = now();
 }
@@ -144,7 +165,7 @@ static bool at_end(const worker_t *worker) {
 static void *work(void *argument) {
     worker_t *worker = argument;
     rd_kafka_message_t *batch[BATCH];
-    double commit_at = now() + COMMIT_INTERVAL;
+    double commit_at = now() + worker->job->commit_interval;
     while (!at_end(worker)) {
         /* With a timeout the call would wait until the batch is full: so what is here, or else one, waited for. */
         ssize_t messages = rd_kafka_consume_batch_queue(worker->queue, 0, batch, BATCH);
@@ -159,7 +180,7 @@ static void *work(void *argument) {
         rd_kafka_poll(worker->producer, 0);
         if (now() >= commit_at) {
             commit(worker);
-            commit_at = now() + COMMIT_INTERVAL;
+            commit_at = now() + worker->job->commit_interval;
         }
     }
     commit(worker);
@@ -186,7 +207,7 @@ static void find_partitions(job_t *job) {
 static void start(job_t *job, worker_t *workers, pthread_t *threads) {
     rd_kafka_topic_partition_list_t *assignment = rd_kafka_topic_partition_list_new(job->partitions_len);
     for (int i = 0; i < THREADS; i++) {
-        rd_kafka_t *producer = new_producer(job->bootstrap, job->group);
+        rd_kafka_t *producer = new_producer(job->bootstrap, job->group, job->exactly_once ? i : NO_TRANSACTIONS);
         workers[i] = (worker_t){.job = job, .index = i, .queue = rd_kafka_queue_new(job->consumer), .producer = producer};
         workers[i].output = new_topic(producer, job->output);
         workers[i].changelog = job->counting ? new_topic(producer, job->changelog) : NULL;
@@ -242,37 +263,52 @@ static void report(const worker_t *workers) {
     fflush(stdout);
 }
 
-static void work_through(char **argv) {
-    job_t job = {.bootstrap = argv[2], .group = argv[3], .input = argv[4], .output = argv[5], .changelog = argv[6]};
-    job.counting = strcmp(argv[1], "count") == 0;
-    rd_kafka_t *probe = new_producer(job.bootstrap, job.group);
-    int32_t partitions = partitions_of(probe, job.input);
+static void work_through(const char *workload, job_t *job) {
+    job->counting = strncmp(workload, "count", 5) == 0;
+    job->filtering = strcmp(workload, "filter") == 0;
+    rd_kafka_t *probe = new_producer(job->bootstrap, job->group, NO_TRANSACTIONS);
+    int32_t partitions = partitions_of(probe, job->input);
     rd_kafka_destroy(probe);
-    job.consumer = new_consumer(job.bootstrap, job.group, partitions, THREADS);
-    find_partitions(&job);
+    job->consumer = new_consumer(job->bootstrap, job->group, partitions, THREADS);
+    find_partitions(job);
     worker_t workers[THREADS];
     pthread_t threads[THREADS];
-    start(&job, workers, threads);
+    start(job, workers, threads);
     /* The consumer's own queue carries no record, but must be served. */
-    while (atomic_load(&job.running) > 0) {
-        rd_kafka_message_t *event = rd_kafka_consumer_poll(job.consumer, 50);
+    while (atomic_load(&job->running) > 0) {
+        rd_kafka_message_t *event = rd_kafka_consumer_poll(job->consumer, 50);
         if (event) {
             fprintf(stderr, "librdkafka contestant: %s\n", rd_kafka_message_errstr(event));
             rd_kafka_message_destroy(event);
         }
     }
-    finish(&job, workers, threads);
+    finish(job, workers, threads);
     report(workers);
 }
 
+static bool is_one_of(const char *name, const char *const *names) {
+    for (; *names; names++)
+        if (strcmp(name, *names) == 0)
+            return true;
+    return false;
+}
+
 int main(int argc, char **argv) {
-    bool restoring = argc == 7 && strcmp(argv[1], "restore") == 0;
-    if (argc != 7 || (!restoring && strcmp(argv[1], "pass-through") != 0 && strcmp(argv[1], "count") != 0))
-        die("expected: pass-through|count|restore BOOTSTRAP GROUP INPUT OUTPUT CHANGELOG");
-    if (restoring)
-        restore(argv[2], argv[3], argv[6]);
+    static const char *const WORKLOADS[] = {"pass-through", "filter", "count", "count-zipf", "restore", NULL};
+    if (argc < 10 || strcmp(argv[1], "bounded") != 0 || !is_one_of(argv[2], WORKLOADS))
+        die("expected: bounded pass-through|filter|count|count-zipf|restore BOOTSTRAP GROUP GUARANTEE "
+            "COMMIT_INTERVAL_MS CHANGELOG OUTPUT INPUT...");
+    job_t job = {.bootstrap = argv[3],
+                 .group = argv[4],
+                 .exactly_once = strcmp(argv[5], "exactly-once") == 0,
+                 .commit_interval = atof(argv[6]) / 1000,
+                 .changelog = argv[7],
+                 .output = argv[8],
+                 .input = argv[9]};
+    if (strcmp(argv[2], "restore") == 0)
+        restore(job.bootstrap, job.group, job.changelog);
     else
-        work_through(argv);
+        work_through(argv[2], &job);
     /* Meanwhile its processor time and memory are read. */
     while (getchar() != EOF) {
     }

@@ -1,44 +1,79 @@
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail};
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
-use millstream::broker::CleanupPolicy;
+use serde::Serialize;
 
-use crate::cluster::{Cluster, PARTITIONS};
-use crate::compare::{Input, compare};
+use crate::cluster::Cluster;
+use crate::compare::compare;
 use crate::contestant::{CONTESTANT, Contestant};
-use crate::load::load;
-use crate::millstream_contestant;
-use crate::rows::load_rows;
-use crate::workload::{RunTopics, Workload};
+use crate::kafka_streams;
+use crate::latency::{self, Load};
+use crate::loaded::Loaded;
+use crate::parameters::{Commits, Guarantee, Sizes};
+use crate::plan::{EXACTLY_ONCE_INTERVAL_MS, Plan, Step, entrants, twice};
+use crate::report::{self, Results};
+use crate::{idle, memory, millstream_contestant};
 
 const NOISE: &str = "Whatever else runs on this machine moves every figure, and the broker shares its processors: trust \
                      ratios between contestants of one command alone, and no further than the rounds agree.";
+
+/// Where the report of `all` goes if nothing else is said, in Cargo's target folder.
+const REPORT: &str = "compare/report.md";
 
 /// Runs the contestants of a workload in turn on a real Kafka.
 #[derive(Parser)]
 #[command(name = "cargo compare", after_help = NOISE)]
 struct Arguments {
-    /// What they do: `pass-through`, `count`, `restore`, or `all` of it, one after the other.
+    /// What they do: `pass-through`, `filter`, `count`, `count-zipf`, `tumbling`, `hopping`, `stream-table-join`,
+    /// `stream-stream-join`, `restore`; or `exactly-once` (pass-through and count with both guarantees), `latency`,
+    /// `memory`, `idle`; or `all`, one after the other, with a report.
     workload: String,
-    /// How many records they read in `pass-through` and `count`.
+    /// How many bids they read.
     #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     records: u64,
     /// How many keys the changelog of `restore` has.
     #[arg(long, default_value_t = 5_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     keys: u64,
+    /// How many rows the store of `memory` gets.
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    rows: u64,
+    /// How many partitions each topic has; `idle` takes 64.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..=256))]
+    partitions: i32,
+    /// How many bytes a bid's value has; without it about 200, as in Nexmark.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(64..=10_240))]
+    value_size: Option<u64>,
+    /// What a crash may do to results; `exactly-once` and `latency` measure both.
+    #[arg(long, value_enum, default_value = "at-least-once")]
+    guarantee: Guarantee,
+    /// How much time passes between two commits, in ms; without it 1000 at least once and 100 exactly once, and 100 both in
+    /// `exactly-once`.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    commit_interval_ms: Option<u64>,
+    /// Records a second in `latency`; without it half of what comes out at most, which is measured first.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    rate: Option<u64>,
+    /// How many seconds of the load count in `latency`.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
     /// How often each one runs.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Which ones run, separated by commas; without it all. Ratios are to the first.
+    /// Which ones run, separated by commas; without it all. Ratios are to the first. In `all`, those that a workload has.
     #[arg(long, value_delimiter = ',')]
     contestants: Vec<String>,
     /// A Kafka that runs already, `host:port`; without it one is started.
     #[arg(long)]
     bootstrap_servers: Option<String>,
+    /// Writes a report in Markdown to this file, with plots as SVG beside it; `all` does so in any case, to
+    /// `compare/report.md` in the target folder.
+    #[arg(long)]
+    report: Option<PathBuf>,
     /// Ends with one line of JSON for each workload, not with tables.
     #[arg(long)]
     json: bool,
@@ -50,9 +85,9 @@ pub fn main() -> ExitCode {
     let outcome = match &arguments[..] {
         [_, first, name, rest @ ..] if first == CONTESTANT => run_contestant(name, rest),
         _ => {
-            let arguments = Arguments::parse();
-            match planned(&arguments.workload, &arguments.contestants) {
-                Ok(planned) => run(&arguments, &planned),
+            let parsed = Arguments::parse();
+            match Plan::new(&parsed.workload, &parsed.contestants) {
+                Ok(plan) => run(&parsed, &plan, &arguments[1..].join(" ")),
                 Err(error) => Arguments::command().error(ErrorKind::InvalidValue, error).exit(),
             }
         }
@@ -68,115 +103,115 @@ pub fn main() -> ExitCode {
 }
 
 fn run_contestant(name: &str, arguments: &[String]) -> Result<()> {
-    ensure!(name == Contestant::Millstream.name(), "{name} is not a contestant in this program");
-    millstream_contestant::run(arguments)
+    match name {
+        memory::MEMORY => memory::run(arguments),
+        _ if name == Contestant::Millstream.name() => millstream_contestant::run(arguments),
+        _ => bail!("{name} is not a contestant in this program"),
+    }
 }
 
-fn run(arguments: &Arguments, planned: &[(Workload, Vec<Contestant>)]) -> Result<()> {
-    let cluster = Cluster::start(arguments.bootstrap_servers.as_deref())?;
-    let outcome = run_on(&cluster, arguments, planned);
-    let deleted = cluster.delete_topics(&[]);
-    outcome?;
-    deleted
-}
-
-fn run_on(cluster: &Cluster, arguments: &Arguments, planned: &[(Workload, Vec<Contestant>)]) -> Result<()> {
-    let mut comparisons = Vec::new();
-    let mut bids: Option<Input> = None;
-    for (workload, contestants) in planned {
-        let input = match (workload, &bids) {
-            (Workload::Restore, _) => &load_changelog(cluster, arguments.keys)?,
-            (_, Some(bids)) => bids,
-            (_, None) => bids.insert(load_input(cluster, arguments.records)?),
-        };
-        comparisons.push(compare(cluster, input, *workload, contestants, arguments.rounds)?);
+fn run(arguments: &Arguments, plan: &Plan, text: &str) -> Result<()> {
+    if plan.has_kafka_streams()
+        && let Some(missing) = kafka_streams::missing()
+    {
+        bail!("{missing} (--contestants names those that are to run, as librdkafka,millstream)");
+    }
+    let mut results = Results::default();
+    // Before any broker's noise.
+    if plan.steps.iter().any(|step| matches!(step, Step::Memory)) {
+        results.memory = memory::measure(arguments.rows)?;
+    }
+    if plan.needs_kafka() {
+        let cluster = Cluster::start(arguments.bootstrap_servers.as_deref(), arguments.partitions)?;
+        let outcome = run_on(&cluster, arguments, plan, &mut results);
+        let deleted = cluster.delete_topics();
+        outcome?;
+        deleted?;
     }
     writeln!(io::stderr(), "{NOISE}")?;
-    let mut out = io::stdout();
-    for comparison in comparisons {
-        match arguments.json {
-            true => writeln!(out, "{}", comparison.json()?)?,
-            false => write!(out, "{}", comparison.table())?,
+    show(&results, arguments.json)?;
+    let default = (plan.is_all).then(|| target_folder().join(REPORT));
+    if let Some(path) = arguments.report.clone().or(default) {
+        report::write(&path, &results, text)?;
+        writeln!(io::stderr(), "report: {}", path.display())?;
+    }
+    Ok(())
+}
+
+fn run_on(cluster: &Cluster, arguments: &Arguments, plan: &Plan, results: &mut Results) -> Result<()> {
+    let sizes = Sizes {
+        records: arguments.records,
+        keys: arguments.keys,
+        partitions: arguments.partitions,
+        value_size: arguments.value_size.map(|size| size as usize),
+    };
+    let commits = |guarantee: Guarantee| Commits {
+        guarantee,
+        interval_ms: arguments.commit_interval_ms.unwrap_or(guarantee.usual_interval_ms()),
+    };
+    let mut loaded = Loaded::new(cluster, sizes)?;
+    for step in &plan.steps {
+        match step {
+            Step::Workload(workload, contestants) => {
+                loaded.load(workload)?;
+                let entrants = entrants(contestants, commits(arguments.guarantee));
+                results.comparisons.push(compare(&loaded, workload, workload.name, &entrants, arguments.rounds)?);
+            }
+            Step::ExactlyOnce(workload, contestants) => {
+                loaded.load(workload)?;
+                let interval_ms = arguments.commit_interval_ms.unwrap_or(EXACTLY_ONCE_INTERVAL_MS);
+                let entrants = twice(contestants, |guarantee| Commits { guarantee, interval_ms });
+                let name = format!("exactly-once {}", workload.name);
+                results.exactly_once.push(compare(&loaded, workload, &name, &entrants, arguments.rounds)?);
+            }
+            Step::Latency(contestants) => {
+                let load = Load {
+                    rate: arguments.rate.map(|rate| rate as f64),
+                    duration: Duration::from_secs(arguments.seconds),
+                    value_size: arguments.value_size.map_or(latency::VALUE_SIZE, |size| size as usize),
+                };
+                for entrant in twice(contestants, commits) {
+                    results.latencies.push(latency::measure(&loaded, &entrant, &load)?);
+                }
+            }
+            Step::Idle(contestants) => {
+                for entrant in entrants(contestants, commits(arguments.guarantee)) {
+                    results.idle.push(idle::measure(&loaded, &entrant)?);
+                }
+            }
+            Step::Memory => {}
         }
     }
     Ok(())
 }
 
-/// A name of its own: a Kafka that was given may have topics of an earlier command that was killed.
-fn fresh_name() -> Result<String> {
-    let ms = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?.as_millis();
-    Ok(format!("compare-{ms}"))
-}
-
-/// A changelog to be restored, with an empty input and an empty output beside it. No earlier input is kept.
-fn load_changelog(cluster: &Cluster, keys: u64) -> Result<Input> {
-    cluster.delete_topics(&[])?;
-    let application_id = fresh_name()?;
-    let RunTopics { input, output, changelog } = RunTopics::to_restore(&application_id);
-    cluster.create(&[(&input, CleanupPolicy::Delete), (&output, CleanupPolicy::Delete)])?;
-    cluster.create(&[(&changelog, CleanupPolicy::Compact)])?;
-    writeln!(io::stderr(), "loading {keys} rows into {PARTITIONS} partitions of {changelog}")?;
-    load_rows(&mut *cluster.producer(&changelog)?, keys)?;
-    let loaded = cluster.count(&changelog)?;
-    ensure!(loaded == keys, "{changelog} has {loaded} records after {keys} were loaded");
-    Ok(Input { topic: application_id, records: keys })
-}
-
-fn load_input(cluster: &Cluster, records: u64) -> Result<Input> {
-    let topic = fresh_name()?;
-    cluster.create(&[(&topic, CleanupPolicy::Delete)])?;
-    writeln!(io::stderr(), "loading {records} bids into {PARTITIONS} partitions of {topic}")?;
-    load(&mut *cluster.producer(&topic)?, records)?;
-    let loaded = cluster.count(&topic)?;
-    ensure!(loaded == records, "{topic} has {loaded} records after {records} were loaded");
-    Ok(Input { topic, records })
-}
-
-/// The workloads and who runs each.
-fn planned(workload: &str, contestants: &[String]) -> Result<Vec<(Workload, Vec<Contestant>)>> {
-    let workloads = match (workload, Workload::parse(workload)) {
-        (_, Some(workload)) => vec![workload],
-        ("all", None) => Workload::ALL.to_vec(),
-        _ => {
-            let known = Workload::ALL.map(Workload::name).join(", ");
-            bail!("{workload} is not a workload; expected one of {known}, or all");
+fn show(results: &Results, json: bool) -> Result<()> {
+    let mut out = io::stdout();
+    let comparisons = results.comparisons.iter().chain(&results.exactly_once);
+    if !json {
+        for comparison in comparisons {
+            write!(out, "{}", comparison.table())?;
         }
-    };
-    let chosen = |workload: Workload| {
-        let all = workload.contestants();
-        if contestants.is_empty() {
-            return Ok((workload, all.to_vec()));
-        }
-        let found = contestants.iter().map(|name| {
-            all.iter().copied().find(|contestant| contestant.name() == name).with_context(|| {
-                let known: Vec<&str> = all.iter().map(|contestant| contestant.name()).collect();
-                format!("{name} is not a contestant of {}; expected some of {}", workload.name(), known.join(","))
-            })
-        });
-        Ok((workload, found.collect::<Result<_>>()?))
-    };
-    workloads.into_iter().map(chosen).collect()
+        return Ok(write!(out, "{}", report::other_tables(results))?);
+    }
+    for comparison in comparisons {
+        writeln!(out, "{}", comparison.json()?)?;
+    }
+    write_lines(&mut out, &results.latencies)?;
+    write_lines(&mut out, &results.memory)?;
+    write_lines(&mut out, &results.idle)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::planned;
-    use crate::contestant::Contestant::{Librdkafka, Millstream};
-    use crate::workload::Workload::{Count, PassThrough, Restore};
-
-    #[test]
-    fn workloads_and_contestants_are_chosen_by_name() {
-        let both = || vec![Librdkafka, Millstream];
-        assert_eq!(planned("all", &[]).unwrap(), [(PassThrough, both()), (Count, both()), (Restore, both())]);
-        assert_eq!(planned("count", &["millstream".to_owned()]).unwrap(), [(Count, vec![Millstream])]);
-        let reversed = ["millstream".to_owned(), "librdkafka".to_owned()];
-        assert_eq!(planned("pass-through", &reversed).unwrap(), [(PassThrough, vec![Millstream, Librdkafka])]);
+fn write_lines<T: Serialize>(out: &mut impl Write, lines: &[T]) -> Result<()> {
+    for line in lines {
+        writeln!(out, "{}", serde_json::to_string(line)?)?;
     }
+    Ok(())
+}
 
-    #[test]
-    fn an_unknown_name_is_an_error_that_says_which_there_are() {
-        assert!(planned("sort", &[]).unwrap_err().to_string().contains("pass-through, count, restore, or all"));
-        let error = planned("count", &["flink".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("flink") && error.contains("librdkafka,millstream"), "{error}");
-    }
+/// Cargo's target folder: this program is in a folder of a profile in it.
+fn target_folder() -> PathBuf {
+    let program = std::env::current_exe().ok();
+    let found = program.as_deref().and_then(|path| path.ancestors().nth(2)).map(PathBuf::from);
+    found.unwrap_or_else(|| PathBuf::from("target"))
 }

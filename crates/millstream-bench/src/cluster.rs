@@ -10,11 +10,11 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 
-/// How many partitions each topic has.
-pub(crate) const PARTITIONS: i32 = 4;
-
 /// How long a Kafka that was given may take to answer.
 const UP_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the broker may take to list its topics.
+const METADATA_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the broker may take to delete topics.
 const DELETE_LIMIT: Duration = Duration::from_secs(30);
@@ -23,6 +23,8 @@ const DELETE_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Cluster {
     broker: KafkaBroker,
     bootstrap_servers: String,
+    /// How many partitions each topic has.
+    partitions: i32,
     /// Topics made here that are there still.
     topics: Mutex<Vec<String>>,
     /// Ends with this value, if it was started here.
@@ -30,8 +32,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// The Kafka at `bootstrap_servers`, or one that is started for this.
-    pub(crate) fn start(bootstrap_servers: Option<&str>) -> Result<Self> {
+    /// The Kafka at `bootstrap_servers`, or one that is started for this. Topics get as many `partitions`.
+    pub(crate) fn start(bootstrap_servers: Option<&str>, partitions: i32) -> Result<Self> {
         let local = match bootstrap_servers {
             Some(_) => None,
             None => Some(LocalKafka::start().context("starting a Kafka (--bootstrap-servers uses one that runs)")?),
@@ -43,18 +45,27 @@ impl Cluster {
         };
         let broker = KafkaBroker::new(KafkaSettings::new(&bootstrap_servers, "compare"))?;
         broker.wait_until_up(UP_LIMIT, &mut |_| {})?;
-        Ok(Cluster { broker, bootstrap_servers, topics: Mutex::default(), _local: local })
+        Ok(Cluster { broker, bootstrap_servers, partitions, topics: Mutex::default(), _local: local })
     }
 
     pub(crate) fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
     }
 
+    pub(crate) fn partitions(&self) -> i32 {
+        self.partitions
+    }
+
     /// Makes topics. Their records stay, however old their timestamps are.
     pub(crate) fn create(&self, topics: &[(&str, CleanupPolicy)]) -> Result<()> {
+        self.create_with(topics, self.partitions)
+    }
+
+    /// The same with another number of partitions.
+    pub(crate) fn create_with(&self, topics: &[(&str, CleanupPolicy)], partitions: i32) -> Result<()> {
         let new = topics.iter().map(|(name, cleanup_policy)| NewTopic {
             name: (*name).to_owned(),
-            partitions: PARTITIONS,
+            partitions,
             replication_factor: None,
             cleanup_policy: *cleanup_policy,
             config: [("retention.ms".to_owned(), "-1".to_owned())].into(),
@@ -71,33 +82,54 @@ impl Cluster {
         Ok(self.broker.producer(&[topic.into()])?)
     }
 
-    /// How many records lie in a topic that was written to without transactions, and of which nothing was deleted.
+    /// How many records lie in a topic, or lay in it before they were compacted; a transaction's markers count, too.
     pub(crate) fn count(&self, topic: &str) -> Result<u64> {
-        let partitions: Vec<_> = (0..PARTITIONS).map(|partition| TopicPartition::new(topic, partition)).collect();
+        let partitions: Vec<_> = (0..self.partitions).map(|number| TopicPartition::new(topic, number)).collect();
         let ends = self.broker.end_offsets(&partitions)?;
         u64::try_from(ends.iter().sum::<i64>()).with_context(|| format!("{topic} has the end offsets {ends:?}"))
     }
 
-    /// Deletes all topics made here but those in `kept`, so that their files neither fill the disk nor are compacted
-    /// while the next contestant runs.
-    pub(crate) fn delete_topics(&self, kept: &[&str]) -> Result<()> {
-        let mut topics = self.topics.lock().expect("no panic while topics are noted");
-        let (stay, go): (Vec<String>, Vec<String>) =
-            std::mem::take(&mut *topics).into_iter().partition(|topic| kept.contains(&topic.as_str()));
-        *topics = stay;
-        drop(topics);
-        if go.is_empty() {
-            return Ok(());
-        }
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+    /// The same of all topics of which the name begins and ends so, as changelogs that contestants made themselves.
+    pub(crate) fn count_all(&self, start: &str, end: &str) -> Result<u64> {
+        let names = self.names()?;
+        let found = names.iter().filter(|name| name.starts_with(start) && name.ends_with(end));
+        found.map(|name| self.count(name)).sum()
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let metadata = self.admin()?.inner().fetch_metadata(None, METADATA_LIMIT).context("listing topics")?;
+        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    }
+
+    fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {
+        Ok(ClientConfig::new()
             .set("bootstrap.servers", &self.bootstrap_servers)
             // Nobody takes this client's log lines out of their queue; its calls answer with their errors.
             .set_log_level(RDKafkaLogLevel::Emerg)
-            .create()?;
-        let names: Vec<&str> = go.iter().map(String::as_str).collect();
+            .create()?)
+    }
+
+    /// Deletes all topics whose names begin so, whoever made them, so that their files neither fill the disk nor are
+    /// compacted while the next contestant runs.
+    pub(crate) fn delete_topics_of(&self, start: &str) -> Result<()> {
+        let names = self.names()?.into_iter().filter(|name| name.starts_with(start)).collect();
+        self.delete(names)
+    }
+
+    /// Deletes all topics made here.
+    pub(crate) fn delete_topics(&self) -> Result<()> {
+        self.delete(std::mem::take(&mut *self.topics.lock().expect("no panic while topics are noted")))
+    }
+
+    fn delete(&self, names: Vec<String>) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        self.topics.lock().expect("no panic while topics are noted").retain(|topic| !names.contains(topic));
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let options = AdminOptions::new().operation_timeout(Some(DELETE_LIMIT));
         let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        for outcome in runtime.block_on(admin.delete_topics(&names, &options)).context("deleting topics")? {
+        for outcome in runtime.block_on(self.admin()?.delete_topics(&names, &options)).context("deleting topics")? {
             outcome.map_err(|(topic, code)| anyhow::anyhow!("deleting topic {topic}: {code}"))?;
         }
         Ok(())

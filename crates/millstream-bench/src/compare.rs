@@ -1,13 +1,20 @@
+//! Lets entrants run a workload in turn.
+
 use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use millstream::broker::CleanupPolicy;
 
 use crate::cluster::Cluster;
+use crate::comparison::{Comparison, Figures, Standing};
 use crate::contestant::Contestant;
-use crate::process;
-use crate::report::{Comparison, Figures, Standing};
-use crate::workload::{RunTopics, Workload};
+use crate::job::{Job, Topics};
+use crate::loaded::Loaded;
+use crate::outputs::{self, Outputs};
+use crate::parameters::Commits;
+use crate::process::{Running, Usage};
+use crate::workloads::Workload;
 
 /// A run may take this long, and beside it a second for each [`SLOWEST`] records.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -15,79 +22,133 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Records a second that every contestant surely reaches.
 const SLOWEST: u64 = 5_000;
 
-/// The input that all contestants read.
-pub(crate) struct Input {
-    /// The topic; of a restore, the application id, from which its topics are named.
-    pub(crate) topic: String,
-    pub(crate) records: u64,
+/// One who runs, and how it commits.
+#[derive(Clone, Debug)]
+pub(crate) struct Entrant {
+    pub(crate) name: String,
+    pub(crate) contestant: Contestant,
+    pub(crate) commits: Commits,
 }
 
-/// Lets each contestant run in each of `rounds` rounds.
+/// Lets each entrant run in each of `rounds` rounds.
 pub(crate) fn compare(
-    cluster: &Cluster,
-    input: &Input,
-    workload: Workload,
-    contestants: &[Contestant],
+    loaded: &Loaded<'_>,
+    workload: &'static Workload,
+    name: &str,
+    entrants: &[Entrant],
     rounds: u32,
 ) -> Result<Comparison> {
-    let mut figures = vec![Vec::new(); contestants.len()];
-    if let Some(first) = contestants.first() {
-        run(cluster, input, workload, *first, "warm-up")?;
+    if let Some(first) = entrants.first() {
+        run(loaded, workload, name, first, "warm-up", 1)?;
     }
+    let mut figures = vec![Vec::new(); entrants.len()];
     for round in 1..=rounds {
-        for (contestant, figures) in contestants.iter().zip(&mut figures) {
-            figures.push(run(cluster, input, workload, *contestant, &format!("round-{round}"))?);
+        for (entrant, figures) in entrants.iter().zip(&mut figures) {
+            let passes = if entrant.contestant.warm_name().is_some() { 2 } else { 1 };
+            figures.push(run(loaded, workload, name, entrant, &format!("round-{round}"), passes)?);
         }
     }
-    let standings =
-        contestants.iter().zip(figures).map(|(contestant, rounds)| Standing::new(contestant.name(), rounds));
-    Comparison::new(workload.name(), input.records, rounds, standings.collect())
+    let mut standings = Vec::new();
+    for (entrant, rounds) in entrants.iter().zip(figures) {
+        for pass in 0..rounds[0].len() {
+            let figures: Vec<Figures> = rounds.iter().map(|passes| passes[pass]).collect();
+            let name = if pass == 0 { entrant.name.clone() } else { format!("{} warm", entrant.name) };
+            standings.push(Standing::new(name, entrant.contestant.tells_each_change(), &figures));
+        }
+    }
+    Comparison::new(name.to_owned(), loaded.records(workload)?, rounds, loaded.sizes(), standings)
 }
 
-/// One run on topics of its own, which are deleted afterwards.
-fn run(cluster: &Cluster, input: &Input, workload: Workload, contestant: Contestant, round: &str) -> Result<Figures> {
-    let name = contestant.name();
-    // All restores read one changelog, which has the name of the application; what runs for it must have that name, too.
-    let restored = (workload == Workload::Restore).then(|| RunTopics::to_restore(&input.topic));
-    let group = match &restored {
-        Some(_) => input.topic.clone(),
-        None => format!("{}-{}-{name}-{round}", input.topic, workload.name()),
-    };
-    let topics = restored.clone().unwrap_or_else(|| RunTopics::new(&input.topic, &group));
-    if restored.is_none() {
-        cluster.create(&topics.to_create(workload))?;
+/// Passes over the input in one process, on topics of their own, which are deleted afterwards.
+fn run(
+    loaded: &Loaded<'_>,
+    workload: &'static Workload,
+    name: &str,
+    entrant: &Entrant,
+    round: &str,
+    passes: u32,
+) -> Result<Vec<Figures>> {
+    let cluster = loaded.cluster();
+    let records = loaded.records(workload)?;
+    let limit = LIMIT + Duration::from_secs(records / SLOWEST);
+    let about = || format!("{}, {name}, {round}", entrant.name);
+    let mut running: Option<Running> = None;
+    let (mut before, mut figures) = (None::<Usage>, Vec::new());
+    for pass in 1..=passes {
+        // All restores read one changelog, which has the name of the application; what runs for it must have that name, too.
+        let group = match workload.restores {
+            true => loaded.name().to_owned(),
+            false => format!("{}-{name}-{}-{round}-{pass}", loaded.name(), entrant.name).replace(' ', "-"),
+        };
+        let topics = prepare(cluster, loaded, workload, entrant, &group)?;
+        let job = Job {
+            bounded: true,
+            workload,
+            bootstrap_servers: cluster.bootstrap_servers().to_owned(),
+            group: group.clone(),
+            commits: entrant.commits,
+            topics: topics.clone(),
+        };
+        let running = match &mut running {
+            None => running.insert(Running::start(&mut entrant.contestant.command(&job)?).with_context(about)?),
+            Some(running) => {
+                running.again(&job.arguments()).with_context(about)?;
+                running
+            }
+        };
+        let done = running.done(limit).with_context(about)?;
+        let usage = running.usage().with_context(about)?;
+        let (found, about) = (done.records, about());
+        ensure!(found == records, "{about}: it processed {found} records; expected {records}, all of the input");
+        let cpu_s = usage.cpu_s - before.map_or(0.0, |before| before.cpu_s);
+        before = Some(usage);
+        let of_pass = Figures {
+            records_per_s: records as f64 / done.seconds,
+            cpu_s,
+            cpu_us_per_record: cpu_s * 1e6 / records as f64,
+            peak_rss_mb: usage.peak_rss as f64 / 1e6,
+            outputs: match workload.restores {
+                true => Outputs::default(),
+                false => outputs::read(cluster.bootstrap_servers(), &topics.output, cluster.partitions())?,
+            },
+            changelog_records: match workload.has_changelog {
+                true => Some(cluster.count_all(&group, "-changelog")?),
+                false => None,
+            },
+        };
+        writeln!(
+            io::stderr(),
+            "{about}, pass {pass}: {:.0} records/s, {:.2} CPU µs a record, {} outputs",
+            of_pass.records_per_s,
+            of_pass.cpu_us_per_record,
+            of_pass.outputs.records
+        )?;
+        figures.push(of_pass);
+        if !workload.restores {
+            cluster.delete_topics_of(&group)?;
+        }
     }
-    let mut command = contestant.command(workload, cluster.bootstrap_servers(), &group, &topics)?;
-    let limit = LIMIT + Duration::from_secs(input.records / SLOWEST);
-    let (done, usage) =
-        process::run(&mut command, limit).with_context(|| format!("{name}, {}, {round}", workload.name()))?;
-    ensure!(
-        done.records == input.records,
-        "{name}, {}, {round}: it processed {} records; expected {}, all of the input",
-        workload.name(),
-        done.records,
-        input.records
-    );
-    let figures = Figures {
-        records_per_s: done.records as f64 / done.seconds,
-        cpu_s: usage.cpu_s,
-        cpu_us_per_record: usage.cpu_s * 1e6 / done.records as f64,
-        peak_rss_mb: usage.peak_rss as f64 / 1e6,
-        outputs: cluster.count(&topics.output)?,
-        changelog_records: match workload.has_changelog() {
-            true => Some(cluster.count(&topics.changelog)?),
-            false => None,
-        },
-    };
-    if restored.is_none() {
-        cluster.delete_topics(&[&input.topic])?;
+    if let Some(running) = running {
+        running.finish().with_context(about)?;
     }
-    writeln!(
-        io::stderr(),
-        "{} {round} {name}: {:.0} records/s, {:.2} CPU µs a record",
-        workload.name(),
-        figures.records_per_s,
-        figures.cpu_us_per_record
-    )?;
     Ok(figures)
+}
+
+/// Makes the topics that are there before a run; Millstream and Kafka Streams make those of their state themselves.
+fn prepare(
+    cluster: &Cluster,
+    loaded: &Loaded<'_>,
+    workload: &Workload,
+    entrant: &Entrant,
+    group: &str,
+) -> Result<Topics> {
+    let topics = Topics::of(group, loaded.topics(workload)?);
+    if workload.restores {
+        return Ok(topics);
+    }
+    cluster.create(&[(&topics.output, CleanupPolicy::Delete)])?;
+    if workload.has_changelog && entrant.contestant == Contestant::Librdkafka {
+        cluster.create(&[(&topics.changelog, CleanupPolicy::Compact)])?;
+    }
+    Ok(topics)
 }

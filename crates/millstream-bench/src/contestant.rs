@@ -3,7 +3,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::workload::{RunTopics, Workload};
+use crate::job::Job;
+use crate::kafka_streams;
 
 /// A program that runs workloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,17 @@ pub(crate) enum Contestant {
     Librdkafka,
     /// A topology, on this version of Millstream.
     Millstream,
+    /// The same topology on Kafka Streams, in Java.
+    KafkaStreams(KafkaStreams),
+}
+
+/// Where Kafka Streams' state lies, and whether its cache holds changes back until a commit: then there are fewer outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KafkaStreams {
+    Memory,
+    MemoryCached,
+    RocksDb,
+    RocksDbCached,
 }
 
 /// The first argument of this program when it is started as a contestant; the second is the contestant's name.
@@ -25,17 +37,25 @@ impl Contestant {
         match self {
             Contestant::Librdkafka => "librdkafka",
             Contestant::Millstream => "millstream",
+            Contestant::KafkaStreams(KafkaStreams::Memory) => "kafka-streams",
+            Contestant::KafkaStreams(KafkaStreams::MemoryCached) => "kafka-streams-cache",
+            Contestant::KafkaStreams(KafkaStreams::RocksDb) => "kafka-streams-rocksdb",
+            Contestant::KafkaStreams(KafkaStreams::RocksDbCached) => "kafka-streams-rocksdb-cache",
         }
     }
 
+    /// Whether its outputs are those of all others, one for one.
+    pub(crate) fn tells_each_change(self) -> bool {
+        !matches!(self, Contestant::KafkaStreams(KafkaStreams::MemoryCached | KafkaStreams::RocksDbCached))
+    }
+
+    /// How a process of it that has run before is called: one that is faster then.
+    pub(crate) fn warm_name(self) -> Option<String> {
+        matches!(self, Contestant::KafkaStreams(_)).then(|| format!("{} warm", self.name()))
+    }
+
     /// The command of one run.
-    pub(crate) fn command(
-        self,
-        workload: Workload,
-        bootstrap_servers: &str,
-        group: &str,
-        topics: &RunTopics,
-    ) -> Result<Command> {
+    pub(crate) fn command(self, job: &Job) -> Result<Command> {
         let mut command = match self {
             Contestant::Librdkafka => Command::new(LIBRDKAFKA),
             Contestant::Millstream => {
@@ -43,9 +63,9 @@ impl Contestant {
                 command.args([CONTESTANT, self.name()]);
                 command
             }
+            Contestant::KafkaStreams(kafka_streams) => kafka_streams::command(kafka_streams)?,
         };
-        let RunTopics { input, output, changelog } = topics;
-        command.args([workload.name(), bootstrap_servers, group, input, output, changelog]);
+        command.args(job.arguments());
         Ok(command)
     }
 }

@@ -1,8 +1,8 @@
 //! Millstream beside other contestants on a real Kafka, one command a workload.
 //!
 //! `cargo compare pass-through` loads bids into a topic, lets each contestant work through them in a process of its
-//! own, in turn and in several rounds, and reports medians. Every round writes to fresh topics. At the end the outputs
-//! of all runs are counted on the broker; unequal counts fail the command.
+//! own, in turn and in several rounds, and reports medians. Every round writes to fresh topics, which are read afterwards:
+//! the outputs of all runs must be equal. `cargo compare all` does so with every workload, and writes a report with plots.
 //!
 //! # What is measured
 //!
@@ -13,10 +13,10 @@
 //!   broker's work is not in it.
 //! * `cpu_us_per_record`: the same, by the input's records.
 //! * `peak_rss_mb`: the most memory that the process had resident at any time, in millions of bytes.
-//! * `outputs`: what lies in the output topic. Contestants run at least once, without transactions, so there are no
-//!   markers among the offsets, and end offsets count records.
-//! * `changelog_records`: the same for the changelog, in workloads that have one. It depends on how many commits a run
-//!   takes, so it is reported and not compared.
+//! * `outputs`: what lies in the output topic, `read_committed`. Beside their number, key, value and timestamp of each are
+//!   compared by the sum of their hashes. Where a cache holds changes back until a commit, they are only counted.
+//! * `changelog_records`: how many were written to changelogs, a transaction's markers included. It depends on how many
+//!   commits a run takes, so it is reported and not compared.
 //!
 //! `cargo compare restore` fills a compacted changelog once with `--keys` keys of 16 bytes, with values of 64 bytes, and
 //! measures how fast it is read:
@@ -28,24 +28,40 @@
 //!
 //! Before the first round the first contestant runs once without being measured: the broker is a JVM, and slow at first.
 //!
-//! # What a contestant is
+//! # Contestants
 //!
-//! A program that gets `WORKLOAD BOOTSTRAP_SERVERS GROUP INPUT OUTPUT CHANGELOG` as arguments; all topics exist. It reads
-//! `INPUT` with two threads, commits once a second at least once, and ends by itself at the input's end. When it has
-//! closed everything it writes one line to its standard output, `{"records": N, "seconds": S}`, and waits until its
-//! standard input ends: meanwhile its processor time and memory are read from `/proc`, for all contestants alike.
+//! * `librdkafka`: written by hand in C, the limit.
+//! * `millstream`: the topologies in `workloads/`, with two workers.
+//! * `kafka-streams`: the same topologies on Kafka Streams in Java, with two threads, in memory and without its cache, so
+//!   that each change is an output, as with all others. `-cache` has the cache on, `-rocksdb` keeps state in RocksDB. Its
+//!   settings are in `java/Settings.java`. The row `warm` is a second pass over the input, as another application, in the same
+//!   virtual machine; the first one's start and compilation are in the other row.
+//!
+//! A contestant is a program that gets `bounded WORKLOAD BOOTSTRAP_SERVERS GROUP GUARANTEE COMMIT_INTERVAL_MS CHANGELOG
+//! OUTPUT INPUT...` as arguments; inputs and output exist. It reads the inputs with two threads, and ends by itself at their
+//! end. When it has closed everything it writes one line to its standard output, `{"records": N, "seconds": S}`, and waits for
+//! its standard input: meanwhile its processor time and memory are read from `/proc`, for all contestants alike. A line of
+//! arguments there asks for one more pass. With `endless` instead of `bounded` it writes the line when all its tasks run, and
+//! ends when its input does.
 
-mod bids;
 mod cli;
 mod cluster;
 mod compare;
+mod comparison;
 mod contestant;
-mod load;
+mod idle;
+mod inputs;
+mod job;
+mod kafka_streams;
+mod latency;
+mod loaded;
+mod memory;
 mod millstream_contestant;
+mod outputs;
+mod parameters;
+mod plan;
 mod process;
 mod report;
-mod restore_contestant;
-mod rows;
-mod workload;
+mod workloads;
 
 pub use cli::main;

@@ -8,87 +8,117 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use millstream::broker::{Broker, TopicPartition};
-use millstream::prelude::*;
-use millstream::topology::Define;
-use millstream::worker::{Application, Guarantee, Moment, Options, WorkerStatus};
+use millstream::worker::{Application, Guarantee as EngineGuarantee, Moment, Options, TaskState, WorkerStatus};
 use millstream_kafka::{KafkaBroker, KafkaSettings};
 use millstream_service::run::{self as service, RunOptions};
 
-use crate::cluster::PARTITIONS;
+use crate::job::Job;
+use crate::parameters::Guarantee;
 use crate::process::Done;
-use crate::restore_contestant;
-use crate::workload::{STORE, Workload};
+use crate::workloads::run_restore;
 
-pub(crate) const WORKERS: usize = 2;
-const COMMIT_INTERVAL_MS: i64 = 1000;
+const WORKERS: usize = 2;
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often the workers' progress is looked at: how exact the measured time is.
 pub(crate) const LOOK: Duration = Duration::from_millis(2);
 
+/// An application whose topics are there.
+pub(crate) struct Prepared {
+    pub(crate) application: Arc<Application>,
+    pub(crate) broker: Arc<dyn Broker>,
+    /// How many records its inputs have.
+    pub(crate) records: u64,
+    /// How many tasks its first sub-topology has: one for each partition of the input.
+    pub(crate) tasks: usize,
+}
+
 /// Runs as a contestant; see the crate's documentation for the arguments and what it writes.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let [workload, bootstrap_servers, group, input, output, changelog] = arguments else {
-        bail!("expected the arguments WORKLOAD BOOTSTRAP_SERVERS GROUP INPUT OUTPUT CHANGELOG");
-    };
-    let workload = Workload::parse(workload).with_context(|| format!("{workload} is not a workload"))?;
+    let job = Job::parse(arguments)?;
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .with_writer(io::stderr)
         .init();
-    if workload == Workload::Restore {
-        return restore_contestant::run(bootstrap_servers, group, [input, output, changelog]);
+    let prepared = prepare(&job)?;
+    if !job.bounded {
+        return run_endless(prepared);
     }
-    let broker: Arc<dyn Broker> = Arc::new(KafkaBroker::new(KafkaSettings::new(bootstrap_servers, group))?);
-    let options = Options {
-        until: Some(Moment::End),
-        workers: WORKERS,
-        guarantee: Guarantee::AtLeastOnce,
-        commit_interval_ms: COMMIT_INTERVAL_MS,
-        ..Options::new(group, "contestant")
+    let done = match job.workload.restores {
+        true => run_restore(&job, prepared)?,
+        false => run_measured(&job, prepared)?,
     };
-    let application = Application::new(options, topology(workload, input, output))?;
-    let plan = application.plan(&*broker)?;
-    application.create_topics(&*broker, &plan)?;
-    let partitions: Vec<_> = (0..PARTITIONS).map(|partition| TopicPartition::new(input.as_str(), partition)).collect();
-    let records = broker.end_offsets(&partitions)?.iter().sum::<i64>().try_into()?;
-
-    finish(&run_measured(application, broker, records)?)
+    println!("{}", serde_json::to_string(&done)?);
+    wait_for_end()
 }
 
-/// Says what was measured, and waits to be looked at.
-pub(crate) fn finish(done: &Done) -> Result<()> {
-    println!("{}", serde_json::to_string(done)?);
+fn wait_for_end() -> Result<()> {
     io::copy(&mut io::stdin(), &mut io::sink()).context("waiting for the end of standard input")?;
     Ok(())
 }
 
-fn topology(workload: Workload, input: &str, output: &str) -> Define {
-    match workload {
-        Workload::PassThrough => {
-            let (input, output) = (Topic::new(input, Bytes, Bytes), Topic::new(output, Bytes, Bytes));
-            Arc::new(move |b| b.stream(&input).to(&output))
-        }
-        Workload::Restore => restore_contestant::topology(input, output),
-        Workload::Count => {
-            // Counting does not look at values; nor does the contestant in C.
-            let (input, output) = (Topic::new(input, Utf8, Unit), Topic::<_, i64>::new(output, Utf8, Be64));
-            Arc::new(move |b| {
-                b.stream(&input).group_by_key().count(Store::new(STORE, Utf8, Be64)).to_stream().to(&output)
-            })
-        }
+fn prepare(job: &Job) -> Result<Prepared> {
+    let settings = KafkaSettings::new(&job.bootstrap_servers, &job.group);
+    let broker: Arc<dyn Broker> = Arc::new(KafkaBroker::new(settings)?);
+    let options = Options {
+        until: (job.bounded && !job.workload.restores).then_some(Moment::End),
+        workers: WORKERS,
+        guarantee: match job.commits.guarantee {
+            Guarantee::AtLeastOnce => EngineGuarantee::AtLeastOnce,
+            Guarantee::ExactlyOnce => EngineGuarantee::ExactlyOnce,
+        },
+        commit_interval_ms: job.commits.interval_ms.try_into()?,
+        ..Options::new(&*job.group, "contestant")
+    };
+    let application = Application::new(options, (job.workload.topology)(&job.topics))?;
+    let plan = application.plan(&*broker)?;
+    application.create_topics(&*broker, &plan)?;
+    let names: Vec<&str> = job.topics.inputs.iter().map(String::as_str).collect();
+    let mut partitions = Vec::new();
+    for (name, description) in names.iter().zip(broker.describe(&names)?) {
+        let count = description.with_context(|| format!("topic {name} does not exist"))?.partitions;
+        partitions.extend((0..count).map(|number| TopicPartition::new(*name, number)));
     }
+    let records = broker.end_offsets(&partitions)?.iter().sum::<i64>().try_into()?;
+    let tasks = partitions.len() / names.len().max(1);
+    Ok(Prepared { application, broker, records, tasks })
 }
 
-/// Runs until `records` records are processed and committed.
+/// Runs until standard input ends; says when all tasks run.
+fn run_endless(prepared: Prepared) -> Result<()> {
+    let Prepared { application, broker, tasks, .. } = prepared;
+    let stop = Arc::new(AtomicBool::new(false));
+    let say = |status: Vec<Arc<WorkerStatus>>| {
+        let stop = stop.clone();
+        thread::spawn(move || {
+            let running = |status: &[Arc<WorkerStatus>]| {
+                let all = status.iter().flat_map(|worker| worker.tasks());
+                all.filter(|task| task.state == TaskState::Running).count()
+            };
+            while running(&status) < tasks {
+                thread::sleep(LOOK);
+            }
+            println!(r#"{{"records": 0, "seconds": 0}}"#);
+            // However the input ends, so does the run.
+            let _ = wait_for_end();
+            stop.store(true, Ordering::Relaxed);
+        });
+    };
+    Ok(service::run(application, broker, &RunOptions::new(SHUTDOWN_TIMEOUT), &stop, say)?)
+}
+
+/// Runs until all records are processed and committed.
 ///
 /// The workers are told to end once they have processed all: the commit that this brings is the last one. Waiting for
-/// the next regular commit would add up to a second in which nothing is done.
-fn run_measured(application: Arc<Application>, broker: Arc<dyn Broker>, records: u64) -> Result<Done> {
+/// the next regular commit would add up to a second in which nothing is done. With repartition topics more records are
+/// processed than the inputs have; then the run ends by itself.
+fn run_measured(job: &Job, prepared: Prepared) -> Result<Done> {
+    let Prepared { application, broker, records, .. } = prepared;
+    let enough = if job.workload.has_repartitions { u64::MAX } else { records };
     let (stop, ended) = (AtomicBool::new(false), AtomicBool::new(false));
     let workers = OnceLock::new();
     thread::scope(|scope| {
-        let progress = scope.spawn(|| watch(&workers, records, &stop, &ended));
+        let progress = scope.spawn(|| watch(&workers, enough, &stop, &ended));
         let options = RunOptions::new(SHUTDOWN_TIMEOUT);
         let ran = service::run(application, broker, &options, &stop, |status| {
             workers.get_or_init(|| status);
@@ -100,7 +130,9 @@ fn run_measured(application: Arc<Application>, broker: Arc<dyn Broker>, records:
         let (Some(first), Some(last)) = (progress.first, progress.last_commit) else {
             bail!("nothing was processed and committed; expected {records} records");
         };
-        Ok(Done { records: progress.records, seconds: (last - first).as_secs_f64() })
+        // A bounded run that ended by itself has processed all.
+        let processed = progress.records.min(enough.min(records));
+        Ok(Done { records: processed, seconds: (last - first).as_secs_f64() })
     })
 }
 

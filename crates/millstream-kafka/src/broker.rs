@@ -88,6 +88,10 @@ impl Broker for KafkaBroker {
         self.clients.metadata.end_offsets(partitions)
     }
 
+    fn settled_end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
+        self.clients.metadata.settled_end_offsets(partitions)
+    }
+
     fn offsets_at(&self, partitions: &[TopicPartition], timestamp: i64) -> Result<Vec<Option<i64>>, BrokerError> {
         self.clients.metadata.offsets_at(partitions, timestamp)
     }

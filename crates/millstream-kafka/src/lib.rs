@@ -14,6 +14,7 @@ mod broker;
 mod closing;
 mod context;
 mod errors;
+mod fence;
 mod member;
 mod membership;
 mod metadata;

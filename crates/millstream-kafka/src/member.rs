@@ -15,10 +15,11 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::closing::close_apart;
 use crate::context::{ConsumerReports, KafkaConsumer};
 use crate::errors;
+use crate::fence;
 use crate::membership::Membership;
 use crate::metadata::MetadataClient;
 use crate::missed::Missed;
-use crate::native::metadata_texts;
+use crate::native::{GroupMetadata, metadata_texts};
 use crate::producer::KafkaProducer;
 use crate::reader::{KafkaReader, Slot, resync};
 use crate::rights::Needed;
@@ -48,6 +49,9 @@ pub(crate) struct KafkaMember {
     /// The event that is handed out and not answered.
     unanswered: Option<GroupEvent>,
     missed: Missed,
+    /// Of the classic protocol: how often librdkafka is to send heartbeats.
+    heartbeat: Option<Duration>,
+    woken_at: Instant,
 }
 
 impl KafkaMember {
@@ -58,8 +62,9 @@ impl KafkaMember {
     ) -> Result<Self, BrokerError> {
         let what = format!("joining group {}", settings.group_id);
         let incremental = settings.group_protocol == GroupProtocol::Consumer;
-        let consumer: KafkaConsumer = settings
-            .member()
+        let config = settings.member();
+        let heartbeat = config.get("heartbeat.interval.ms").and_then(|ms| ms.parse().ok()).map(Duration::from_millis);
+        let consumer: KafkaConsumer = config
             .create_with_context(ConsumerReports::new("member", incremental, &settings, metadata.presence().clone()))
             .map_err(|error| errors::of_client(&what, &error))?;
         let consumer = Arc::new(consumer);
@@ -74,8 +79,19 @@ impl KafkaMember {
             has_begun: false,
             unanswered: None,
             missed: Missed::default(),
+            heartbeat: heartbeat.filter(|_| !incremental),
+            woken_at: Instant::now(),
         };
         Ok(member)
+    }
+
+    /// Has librdkafka look whether a heartbeat is due: with the classic protocol it does so only when something else wakes its
+    /// main thread, which may be once a second, and the rebalance that a heartbeat tells of begins as much later.
+    fn wake_for_heartbeat(&mut self) {
+        if self.heartbeat.is_some_and(|interval| self.woken_at.elapsed() >= interval / 2) {
+            self.woken_at = Instant::now();
+            GroupMetadata::of(&self.consumer);
+        }
     }
 
     fn begin(&mut self) -> Result<(), BrokerError> {
@@ -189,7 +205,9 @@ impl GroupMember for KafkaMember {
         }
         let deadline = Instant::now() + timeout;
         loop {
-            let polled = self.consumer.poll(deadline.saturating_duration_since(Instant::now()));
+            self.wake_for_heartbeat();
+            let turn = deadline.saturating_duration_since(Instant::now());
+            let polled = self.consumer.poll(self.heartbeat.map_or(turn, |interval| turn.min(interval / 2)));
             match polled {
                 None => {}
                 Some(Ok(record)) => {
@@ -299,6 +317,13 @@ impl GroupMember for KafkaMember {
     ) -> Result<Box<dyn Producer>, BrokerError> {
         let (membership, metadata) = (Some(self.membership.clone()), self.topics.clone());
         Ok(Box::new(KafkaProducer::start(&self.settings, transactional_id, topics, membership, metadata)?))
+    }
+
+    fn fence(&mut self, transactional_ids: &[&str]) -> Result<(), BrokerError> {
+        for id in transactional_ids {
+            fence::begin(self.settings.clone(), (*id).to_owned(), self.topics.clone());
+        }
+        Ok(())
     }
 
     fn leave(mut self: Box<Self>) -> Result<(), BrokerError> {

@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use millstream::broker::{BrokerError, ErrorKind, Position, TopicPartition};
@@ -18,9 +18,13 @@ use crate::start;
 /// How long one question to the cluster may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long the markers of transactions are waited for, and how often they are looked for.
+const SETTLE_LIMIT: Duration = Duration::from_millis(100);
+const SETTLE_TURN: Duration = Duration::from_millis(2);
+
 /// How long a cluster that may be away gets to answer, and what it is asked for.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
-const PROBED_TOPIC: &str = "__consumer_offsets";
+pub(crate) const PROBED_TOPIC: &str = "__consumer_offsets";
 
 /// A topic as the cluster's metadata show it.
 pub(crate) struct TopicState {
@@ -32,6 +36,9 @@ pub(crate) struct TopicState {
 /// Asks for topics and end offsets. A consumer without a group, so that no question creates a topic.
 pub(crate) struct MetadataClient {
     consumer: KafkaConsumer,
+    /// The same for the ends of committed records; made when it is first needed.
+    committed: OnceLock<KafkaConsumer>,
+    settings: KafkaSettings,
     presence: Presence,
     partitions: Mutex<HashMap<String, i32>>,
 }
@@ -43,7 +50,8 @@ impl MetadataClient {
             .metadata()
             .create_with_context(ConsumerReports::new("metadata", false, settings, presence.clone()))
             .map_err(|error| errors::of_client("a client for metadata", &error))?;
-        Ok(MetadataClient { consumer, presence, partitions: Mutex::new(HashMap::new()) })
+        let (committed, partitions) = (OnceLock::new(), Mutex::new(HashMap::new()));
+        Ok(MetadataClient { consumer, committed, settings: settings.clone(), presence, partitions })
     }
 
     /// Serves log lines and errors of this client for that long.
@@ -152,6 +160,32 @@ impl MetadataClient {
     pub(crate) fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
         let ends: Vec<_> = partitions.iter().map(|partition| (partition, Position::End)).collect();
         start::offsets(&self.consumer, &ends, ANSWER_LIMIT)?.into_iter().collect()
+    }
+
+    /// The same, if possible when no transaction is open in any of the partitions.
+    pub(crate) fn settled_end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
+        let ends: Vec<_> = partitions.iter().map(|partition| (partition, Position::End)).collect();
+        let deadline = Instant::now() + SETTLE_LIMIT;
+        loop {
+            let committed = start::offsets(self.committed()?, &ends, ANSWER_LIMIT)?;
+            let all = self.end_offsets(partitions)?;
+            let is_settled = committed.into_iter().zip(&all).all(|(end, all)| end.is_ok_and(|end| end == *all));
+            if is_settled || Instant::now() >= deadline {
+                return Ok(all);
+            }
+            std::thread::sleep(SETTLE_TURN);
+        }
+    }
+
+    fn committed(&self) -> Result<&KafkaConsumer, BrokerError> {
+        if let Some(made) = self.committed.get() {
+            return Ok(made);
+        }
+        let reports = ConsumerReports::new("metadata", false, &self.settings, self.presence.clone());
+        let mut config = self.settings.metadata();
+        let made = config.set("isolation.level", "read_committed").create_with_context(reports);
+        let made = made.map_err(|error| errors::of_client("a client for metadata", &error))?;
+        Ok(self.committed.get_or_init(|| made))
     }
 
     /// The first offset of each partition whose timestamp is that or later.

@@ -9,7 +9,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use crate::context::DeliveryReports;
 use crate::errors::{self, Unwritten};
 use crate::membership::Membership;
-use crate::metadata::MetadataClient;
+use crate::metadata::{MetadataClient, PROBED_TOPIC};
 use crate::native::{NativeProducer, TransactionFailure, commit_positions};
 use crate::rights::Needed;
 use crate::settings::KafkaSettings;
@@ -19,6 +19,9 @@ const INIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long is waited for that at once.
 const INIT_TURN: Duration = Duration::from_millis(500);
+
+/// How long a new producer waits for a connection before it goes on without.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 /// How long the positions are sent again when they are committed without a transaction.
 const POSITIONS_LIMIT: Duration = Duration::from_secs(10);
@@ -80,6 +83,7 @@ impl KafkaProducer {
             producer.add(topic.clone())?;
         }
         if transactional_id.is_some() {
+            connect(&producer.native);
             producer.init_transactions(&producer.native)?;
             producer.deliveries().note_ending();
         }
@@ -128,6 +132,7 @@ impl KafkaProducer {
         for topic in &self.topics {
             next.add_topic(&topic.name)?;
         }
+        connect(&next);
         // Should this fail, it is done again: the one before is still there, and as doubtful.
         self.init_transactions(&next)?;
         self.native = next;
@@ -384,7 +389,15 @@ impl Producer for KafkaProducer {
 }
 
 /// A client for a producer.
-fn native(
+/// Waits for a connection. librdkafka looks for the coordinator of transactions at once, and without a connection only half a
+/// second later once more.
+pub(crate) fn connect(native: &NativeProducer) {
+    // Any topic will do. Where there is no broker, what comes next says so.
+    let _ = native.safe().client().fetch_metadata(Some(PROBED_TOPIC), CONNECT_LIMIT);
+}
+
+/// A client that has not asked a broker for anything yet.
+pub(crate) fn native(
     settings: &KafkaSettings,
     transactional_id: Option<&str>,
     metadata: &MetadataClient,

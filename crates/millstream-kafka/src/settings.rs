@@ -207,7 +207,7 @@ impl KafkaSettings {
 
     /// The group's member.
     pub(crate) fn member(&self) -> ClientConfig {
-        let mut config = self.reading();
+        let mut config = self.reading("100");
         let offset_reset = match self.offset_reset {
             OffsetReset::Earliest => "earliest",
             OffsetReset::Latest => "latest",
@@ -237,13 +237,14 @@ impl KafkaSettings {
     /// The consumer that reads partitions outside of the group. It never subscribes and never commits; librdkafka wants
     /// a group to be named even so.
     pub(crate) fn restore(&self) -> ClientConfig {
-        let mut config = self.reading();
+        // How long the end of a changelog takes to be seen behind a marker, for which a task that moved stands still.
+        let mut config = self.reading("30");
         config.set("group.id", format!("{}-restore", self.group_id)).set("auto.offset.reset", "error");
         with(config, &self.restore_properties)
     }
 
-    /// What both consumers share.
-    fn reading(&self) -> ClientConfig {
+    /// What both consumers share. `wait_ms` is how long a broker waits for records that it does not have yet.
+    fn reading(&self, wait_ms: &str) -> ClientConfig {
         let mut config = self.client();
         config
             .set("enable.auto.commit", "false")
@@ -256,7 +257,7 @@ impl KafkaSettings {
             // A partition whose queue was full waits this long before it is fetched again: 1 s by default.
             .set("fetch.queue.backoff.ms", "10")
             // A partition that joins or moves waits for the fetch under way: 500 ms by default.
-            .set("fetch.wait.max.ms", "100");
+            .set("fetch.wait.max.ms", wait_ms);
         with(config, &self.properties)
     }
 

@@ -1,6 +1,6 @@
 //! Where readers start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use millstream::broker::{Assignment, BrokerError, ErrorKind, Position, TopicPartition};
@@ -74,8 +74,13 @@ pub(crate) fn offsets(
     };
     let Some(first) = positions.first() else { return Ok(Vec::new()) };
     let mut list = TopicPartitionList::with_capacity(positions.len());
+    let mut seen = HashSet::with_capacity(positions.len());
     for asked in positions {
         let (partition, position) = asked;
+        // Of what is asked for twice, one would go to the broker without a position.
+        if !seen.insert(*partition) {
+            continue;
+        }
         // In a question for times, the numbers that stand for the beginning and the end ask for these.
         list.add_partition_offset(&partition.topic, partition.partition, native_offset(*position))
             .map_err(|error| errors::of_client(&what(asked), &error))?;

@@ -1,16 +1,16 @@
-//! What can go wrong between this process and a local Kafka.
+//! What can go wrong between this process and a local Kafka or schema registry.
 
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// Why a local Kafka cannot be installed, started, stopped or asked.
+/// Why a local Kafka or schema registry cannot be installed, started, stopped or asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalKafkaError {
     /// No Java can be run.
     #[error(
-        "Java is missing: {program:?} cannot be run ({source}); Kafka needs Java 17 or later, in JAVA_HOME or on the PATH"
+        "Java is missing: {program:?} cannot be run ({source}); Kafka and the schema registry need Java 17 or later, in JAVA_HOME or on the PATH"
     )]
     JavaMissing {
         /// What was tried.
@@ -18,8 +18,10 @@ pub enum LocalKafkaError {
         /// Why it did not run.
         source: io::Error,
     },
-    /// The Java that was found cannot run Kafka.
-    #[error("Java is too old: {program:?} is Java {found}; Kafka needs Java 17 or later, in JAVA_HOME or on the PATH")]
+    /// The Java that was found is too old.
+    #[error(
+        "Java is too old: {program:?} is Java {found}; Kafka and the schema registry need Java 17 or later, in JAVA_HOME or on the PATH"
+    )]
     JavaTooOld {
         /// The Java that was asked.
         program: PathBuf,
@@ -34,23 +36,29 @@ pub enum LocalKafkaError {
         /// What it wrote.
         answer: String,
     },
-    /// Kafka's jars are not installed yet, and no Maven can be run to fetch them.
+    /// What is to run was not fetched yet, and no Maven can be run to fetch it.
     #[error(
-        "Maven is missing: `mvn` cannot be run ({source}); it fetches Kafka's jars once: install Maven 3.6.3 or later on the PATH"
+        "Maven is missing: `mvn` cannot be run ({source}); it fetches Kafka and the schema registry once: install Maven 3.6.3 or later on the PATH"
     )]
     MavenMissing {
         /// Why it did not run.
         source: io::Error,
     },
-    /// Maven did not fetch Kafka's jars.
+    /// Maven did not fetch what is to run.
     #[error(
-        "Maven did not fetch Kafka's jars ({status}); it needs its repository, by network or in its local cache; its last lines:\n{lines}"
+        "Maven did not fetch what is to run ({status}); it needs its repository, by network or in its local cache; its last lines:\n{lines}"
     )]
     MavenFailed {
         /// How Maven ended.
         status: ExitStatus,
         /// The end of its output.
         lines: String,
+    },
+    /// A Java program is not what the compiler takes, or there is no compiler.
+    #[error("the Java program cannot be compiled (a JDK is needed, 17 or later):\n{text}")]
+    NotCompiled {
+        /// What the compiler wrote.
+        text: String,
     },
     /// A file, a folder or a process did not do what it should.
     #[error("cannot {action}: {source}")]
@@ -76,9 +84,11 @@ pub enum LocalKafkaError {
         /// The end of its output.
         lines: String,
     },
-    /// Kafka ended while it was starting.
-    #[error("Kafka on {address} ended while starting ({status}); its last lines:\n{lines}")]
+    /// A service ended while it was starting.
+    #[error("{service} on {address} ended while starting ({status}); its last lines:\n{lines}")]
     EndedAtStart {
+        /// Which one: Kafka, or the schema registry.
+        service: &'static str,
         /// Where it should have listened.
         address: String,
         /// How it ended.
@@ -86,9 +96,11 @@ pub enum LocalKafkaError {
         /// The end of its log.
         lines: String,
     },
-    /// Kafka did not get ready in time.
-    #[error("Kafka on {address} is not ready after {limit:?}; its last lines:\n{lines}")]
+    /// A service did not get ready in time.
+    #[error("{service} on {address} is not ready after {limit:?}; its last lines:\n{lines}")]
     NotReady {
+        /// Which one: Kafka, or the schema registry.
+        service: &'static str,
         /// Where it should have listened.
         address: String,
         /// How long it had.

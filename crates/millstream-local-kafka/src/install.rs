@@ -1,4 +1,4 @@
-//! Kafka's jars in the workspace's target folder.
+//! What Maven fetches, in the workspace's target folder: Kafka's jars, and the schema registry.
 
 use std::env;
 use std::fs::{self, File};
@@ -13,6 +13,14 @@ use crate::java::find_java;
 const FOLDER: &str = "kafka-4.3.1";
 pub(crate) const POM: &str = include_str!("pom.xml");
 const POM_NAME: &str = "pom.xml";
+
+const REGISTRY_FOLDER: &str = "apicurio-registry-3.0.9";
+const REGISTRY_POM: &str = include_str!("registry-pom.xml");
+
+/// The goal of Maven's dependency plugin that copies the jars that a POM depends on.
+pub(crate) const COPY: &str = "copy-dependencies";
+/// The goal that unpacks the archives that the plugin's configuration names.
+const UNPACK: &str = "unpack";
 
 /// A shell's status when there is no such program.
 const NOT_FOUND: i32 = 127;
@@ -37,7 +45,22 @@ pub fn install() -> Result<PathBuf, LocalKafkaError> {
 /// As [`install`].
 pub fn install_jars(folder: &str, pom: &str) -> Result<PathBuf, LocalKafkaError> {
     find_java()?;
-    install_in(&target_folder().join(folder), pom, &["mvn"], &mut io::stderr())
+    install_in(&target_folder().join(folder), pom, COPY, &["mvn"], &mut io::stderr())
+}
+
+/// As [`install`], for the schema registry.
+pub(crate) fn install_registry() -> Result<PathBuf, LocalKafkaError> {
+    find_java()?;
+    install_in(&target_folder().join(REGISTRY_FOLDER), REGISTRY_POM, UNPACK, &["mvn"], &mut io::stderr())
+}
+
+/// Whether the schema registry can be started: Java is there, and Maven unless the registry was fetched already.
+///
+/// # Errors
+///
+/// What is missing.
+pub fn is_registry_available() -> Result<(), LocalKafkaError> {
+    are_jars_available(REGISTRY_FOLDER, REGISTRY_POM)
 }
 
 /// Whether [`install`] has what it needs: Java, and Maven unless the jars are there already.
@@ -65,10 +88,12 @@ pub fn are_jars_available(folder: &str, pom: &str) -> Result<(), LocalKafkaError
     }
 }
 
-/// Installs into `folder` with `maven`, a program and its first arguments, and says so to `news` if it has to fetch.
+/// Installs into `folder` with `maven`, a program and its first arguments, and says so to `news` if it has to fetch. `goal` is
+/// what Maven's dependency plugin does.
 pub(crate) fn install_in(
     folder: &Path,
     pom: &str,
+    goal: &str,
     maven: &[&str],
     news: &mut impl Write,
 ) -> Result<PathBuf, LocalKafkaError> {
@@ -86,7 +111,7 @@ pub(crate) fn install_in(
     }
     let part = beside(folder, "part");
     remove(&part)?;
-    fetch(&part, pom, maven, news)?;
+    fetch(&part, pom, goal, maven, news)?;
     remove(folder)?;
     fs::rename(&part, folder).map_err(LocalKafkaError::io(format!("rename {part:?} to {folder:?}")))?;
     Ok(folder.to_owned())
@@ -100,16 +125,16 @@ fn beside(folder: &Path, ending: &str) -> PathBuf {
     path.into()
 }
 
-/// Fills the new folder `part` with the jars and the list that they were fetched by.
-fn fetch(part: &Path, pom: &str, maven: &[&str], news: &mut impl Write) -> Result<(), LocalKafkaError> {
+/// Fills the new folder `part` with what Maven fetches and the list that it was fetched by.
+fn fetch(part: &Path, pom: &str, goal: &str, maven: &[&str], news: &mut impl Write) -> Result<(), LocalKafkaError> {
     fs::create_dir_all(part).map_err(LocalKafkaError::io(format!("make the folder {part:?}")))?;
     let path = part.join(POM_NAME);
     fs::write(&path, pom).map_err(LocalKafkaError::io(format!("write the file {path:?}")))?;
-    let line = format!("fetching Apache Kafka with Maven, once, into {part:?}: less than 100 MB");
-    writeln!(news, "{line}").map_err(LocalKafkaError::io("say that Kafka is fetched"))?;
+    let line = format!("fetching with Maven, once, into {part:?}: some 100 MB");
+    writeln!(news, "{line}").map_err(LocalKafkaError::io("say what is fetched"))?;
     let (program, first) = maven.split_first().unwrap_or((&"mvn", &[]));
     let mut command = gated(Path::new(program));
-    command.args(first).args(["-q", "-B", "-Dstyle.color=never", "dependency:copy-dependencies"]);
+    command.args(first).args(["-q", "-B", "-Dstyle.color=never"]).arg(format!("dependency:{goal}"));
     command.arg(format!("-DoutputDirectory={}", part.display())).current_dir(part);
     let output = run(command, "").map_err(LocalKafkaError::io("run Maven"))?;
     if output.status.success() {
@@ -140,7 +165,7 @@ fn remove(folder: &Path) -> Result<(), LocalKafkaError> {
 }
 
 /// Cargo's target folder for this workspace.
-fn target_folder() -> PathBuf {
+pub fn target_folder() -> PathBuf {
     let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let workspace = crate_folder.ancestors().nth(2).unwrap_or(crate_folder);
     // A relative folder is meant from the workspace's root, where cargo is called.

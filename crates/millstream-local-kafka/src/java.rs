@@ -1,4 +1,4 @@
-//! Java: where it is, whether it can run Kafka, and how it is called.
+//! Java: where it is, whether it can run Kafka and the schema registry, and how it is called.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,10 @@ use std::process::Command;
 use crate::child::gated;
 use crate::errors::LocalKafkaError;
 
-/// The oldest Java that runs Kafka's broker.
+/// The oldest Java that runs Kafka's broker, and the schema registry.
 const OLDEST: u32 = 17;
 
-/// The Java to run Kafka with: `JAVA_HOME`'s, else the one on the PATH. It is run once to ask for its version.
+/// The Java to run Kafka and the schema registry with: `JAVA_HOME`'s, else the one on the PATH. It is run once to ask for its version.
 ///
 /// # Errors
 ///

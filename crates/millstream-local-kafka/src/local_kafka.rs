@@ -17,6 +17,8 @@ use crate::ports::{free_port, two_free_ports};
 use crate::secured::{self, Secured};
 use crate::server_properties::server_properties;
 
+const SERVICE: &str = "Kafka";
+
 /// The most that one node's heap takes.
 const HEAP: &str = "-Xmx1g";
 
@@ -27,13 +29,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
 
 /// How many pairs of ports are tried when other processes are quicker.
-const PORT_TRIES: u32 = 3;
+pub(crate) const PORT_TRIES: u32 = 3;
 
 /// What a node logs when its broker is registered, unfenced and listening.
 const READY: &str = "Kafka Server started";
 
 /// What a node logs when another process has its port.
-const PORT_TAKEN: &str = "Address already in use";
+pub(crate) const PORT_TAKEN: &str = "Address already in use";
 
 /// Any 16 bytes in base64.
 const CLUSTER_ID: &str = "TWlsbHN0cmVhbUxvY2FsMQ";
@@ -282,7 +284,8 @@ impl LocalKafka {
         let Some(node) = &mut self.node else { return Ok(false) };
         if let Some(status) = node.try_wait().map_err(LocalKafkaError::io("wait for Kafka"))? {
             let lines = last_lines(&self.log());
-            return Err(LocalKafkaError::EndedAtStart { address: self.address.clone(), status, lines });
+            let address = self.address.clone();
+            return Err(LocalKafkaError::EndedAtStart { service: SERVICE, address, status, lines });
         }
         Ok(self.log().contains(READY))
     }
@@ -323,7 +326,8 @@ impl LocalKafka {
         while !self.is_ready()? {
             if Instant::now() > end {
                 let lines = last_lines(&self.log());
-                return Err(LocalKafkaError::NotReady { address: self.address.clone(), limit: LIMIT, lines });
+                let address = self.address.clone();
+                return Err(LocalKafkaError::NotReady { service: SERVICE, address, limit: LIMIT, lines });
             }
             thread::sleep(LOOK);
         }

@@ -1,12 +1,13 @@
-//! Which brokers a test runs against.
+//! Which brokers a test runs against, and which schema registry.
 
 use std::env;
 use std::io::{self, Write};
 use std::sync::OnceLock;
 
 use crate::errors::LocalKafkaError;
-use crate::install::is_available;
+use crate::install::{is_available, is_registry_available};
 use crate::local_kafka::LocalKafka;
+use crate::local_registry::LocalRegistry;
 
 const VARIABLE: &str = "MILLSTREAM_TEST_BROKER";
 
@@ -63,15 +64,47 @@ pub fn test_broker() -> TestBroker {
     test_brokers().pop().unwrap_or(TestBroker::Embedded)
 }
 
+/// The URL of the schema registry for tests, decided once for this process: one that is started, serves the whole process and
+/// ends with it. There is none where `MILLSTREAM_TEST_BROKER` is `embedded`, nor where it is not `kafka` and Java or Maven are
+/// missing; a line on stderr says so.
+///
+/// # Panics
+///
+/// When a registry that should run does not start, and with a value that is none.
+pub fn test_registry() -> Option<String> {
+    static URL: OnceLock<Result<Option<String>, String>> = OnceLock::new();
+    match URL.get_or_init(decide_registry) {
+        Ok(url) => url.clone(),
+        Err(message) => panic!("{message}"),
+    }
+}
+
+fn decide_registry() -> Result<Option<String>, String> {
+    let missing = match variable().map_err(|error| error.to_string())? {
+        Choice::Embedded => Some(format!("{VARIABLE} is embedded")),
+        Choice::Kafka => None,
+        Choice::Address(_) | Choice::All => is_registry_available().err().map(|missing| missing.to_string()),
+    };
+    if let Some(missing) = missing {
+        let line = format!("what needs a schema registry is not run: {missing}");
+        writeln!(io::stderr(), "{line}").map_err(|error| format!("{line} ({error})"))?;
+        return Ok(None);
+    }
+    // A static is never dropped: the registry ends when this process does.
+    static REGISTRY: OnceLock<LocalRegistry> = OnceLock::new();
+    let registry = LocalRegistry::start().map_err(|error| {
+        format!("no schema registry for the tests ({VARIABLE}=embedded runs them without): {error}")
+    })?;
+    Ok(Some(REGISTRY.get_or_init(|| registry).url()))
+}
+
 /// Whether `MILLSTREAM_TEST_BROKER` says that Kafka must run: then a suite that needs Java fails without it.
 pub fn is_kafka_promised() -> bool {
     env::var_os(VARIABLE).is_some_and(|value| matches!(choice(value.to_str()), Ok(Choice::Kafka)))
 }
 
 fn decide() -> Result<Vec<TestBroker>, String> {
-    match choice(env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())
-        .map_err(|error| error.to_string())?
-    {
+    match variable().map_err(|error| error.to_string())? {
         Choice::Embedded => Ok(vec![TestBroker::Embedded]),
         Choice::Address(address) => Ok(vec![TestBroker::Embedded, TestBroker::Kafka(address)]),
         Choice::Kafka => Ok(vec![TestBroker::Embedded, start()?]),
@@ -84,6 +117,10 @@ fn decide() -> Result<Vec<TestBroker>, String> {
             }
         },
     }
+}
+
+fn variable() -> Result<Choice, LocalKafkaError> {
+    choice(env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())
 }
 
 /// Reads the variable's value.

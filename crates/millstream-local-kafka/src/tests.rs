@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::install::{POM, install_in};
+use crate::install::{COPY, POM, install_in};
 use crate::java::major_version;
 use crate::test_broker::{Choice, choice};
-use crate::{LocalCluster, LocalKafka, LocalKafkaError, TestBroker, is_available, test_broker};
+use crate::{LocalCluster, LocalKafka, LocalKafkaError, LocalRegistry, TestBroker, is_available, test_broker};
 
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 const PRODUCER: &str = "org.apache.kafka.tools.ConsoleProducer";
@@ -110,6 +110,22 @@ fn a_cluster_keeps_everything_on_three_nodes_and_serves_with_any_two() {
 }
 
 #[test]
+fn a_registry_starts_empty_and_ends_with_its_value() {
+    if !starts_kafka() {
+        return;
+    }
+    let registry = LocalRegistry::start().unwrap();
+    let url = registry.url();
+    let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/apis/ccompat/v7")).unwrap();
+    let mut connection = TcpStream::connect(address).unwrap();
+    write!(connection, "GET /apis/ccompat/v7/subjects HTTP/1.0\r\n\r\n").unwrap();
+    let answer = io::read_to_string(connection).unwrap();
+    assert!(answer.starts_with("HTTP/1.0 200 ") && answer.ends_with("\r\n\r\n[]"), "{answer}");
+    drop(registry);
+    assert!(TcpStream::connect(address).is_err(), "a registry that ended listens at {address}");
+}
+
+#[test]
 fn what_fails_says_why() {
     if !starts_kafka() {
         return;
@@ -192,7 +208,7 @@ fn kafka_is_fetched_once_and_an_interrupted_fetch_is_not_taken_for_a_whole_one()
     let folder = target.path().join("kafka-4.3.1");
     let install = |maven: &[&str]| {
         let mut news = Vec::new();
-        let result = install_in(&folder, POM, maven, &mut news);
+        let result = install_in(&folder, POM, COPY, maven, &mut news);
         (result, String::from_utf8(news).unwrap())
     };
 

@@ -9,6 +9,7 @@ use millstream::broker::Broker;
 use millstream::dsl::TopologyBuilder;
 use millstream::topology::Define;
 use millstream::worker::{Application, Moment, Options};
+use millstream_formats::Formats;
 
 use crate::background::{Background, Server};
 use crate::cli::{Cli, Command, Form};
@@ -40,12 +41,20 @@ pub struct Service {
     load: Option<WithBroker<()>>,
     results: Option<WithBroker<String>>,
     defaults: Option<&'static str>,
+    formats: Formats,
 }
 
 impl Service {
     /// A service of that name, which is also its application id unless a setting says otherwise.
     pub fn new(name: &'static str, topology: impl Fn(&TopologyBuilder) + Send + Sync + 'static) -> Self {
-        Service { name, define: Arc::new(topology), load: None, results: None, defaults: None }
+        Service {
+            name,
+            define: Arc::new(topology),
+            load: None,
+            results: None,
+            defaults: None,
+            formats: Formats::default(),
+        }
     }
 
     /// What creates the service's own topics, where they are missing, and writes its example input: called before the run on
@@ -65,6 +74,12 @@ impl Service {
     /// The service's own settings, as YAML: used when no `--config` is given.
     pub fn defaults(mut self, yaml: &'static str) -> Self {
         self.defaults = Some(yaml);
+        self
+    }
+
+    /// What the program asks for the serdes of its topics and stores: their formats are as the settings say (`formats`).
+    pub fn formats(mut self, formats: &Formats) -> Self {
+        self.formats = formats.clone();
         self
     }
 
@@ -124,6 +139,11 @@ impl Service {
             let yaml = settings.to_yaml().map_err(|error| Error::system("the settings as YAML", &error))?;
             return print(&yaml);
         }
+        let chosen = settings.formats()?;
+        let registry = chosen.registry.clone();
+        self.formats
+            .set(chosen)
+            .map_err(|_| Error::Usage("the formats are those of another service, too".to_owned()))?;
         // What is in memory is gone with the process, so a run on the embedded broker ends with its input.
         let is_embedded = cli.embedded || settings.bootstrap_servers.is_none();
         let until = cli.until.or((is_embedded && !cli.keep_running).then_some(Moment::End));
@@ -138,6 +158,9 @@ impl Service {
             });
         }
         logs::start(&settings.log);
+        if let Some(registry) = &registry {
+            start::wait_for_registry(registry, broker_wait(&settings))?;
+        }
         if cli.plan {
             let (broker, _embedded) = self.broker(cli, &settings)?;
             return print(&start::plan(&application, &*broker, broker_wait(&settings))?.to_string());
@@ -187,6 +210,7 @@ impl Service {
         let wait = broker_wait(settings);
         let plan = start::plan(&application, &*broker, wait)?;
         start::create_internal(&application, &*broker, &plan, wait)?;
+        start::check_sinks(&application, wait)?;
         tracing::info!(
             application_id,
             instance_id,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use millstream::broker::{Broker, BrokerError, ErrorKind};
 use millstream::topology::Plan;
 use millstream::worker::{Application, StartError};
+use millstream_formats::registry::Registry;
 use millstream_kafka::KafkaBroker;
 
 use crate::error::Error;
@@ -71,6 +72,17 @@ pub(crate) fn create_internal(
     asked("the internal topics", wait, || application.create_topics(broker, plan).map_err(StartError::from))
 }
 
+/// Waits until the schema registry answers.
+pub(crate) fn wait_for_registry(registry: &Registry, wait: Duration) -> Result<(), Error> {
+    let answered = registry.wait_until_up(wait);
+    answered.map_err(|error| Error::Start(BrokerError::new(ErrorKind::Fatal, format!("registry.url: {error}"))))
+}
+
+/// Asks the serdes of all sinks whether they can write: a schema registry may say no.
+pub(crate) fn check_sinks(application: &Application, wait: Duration) -> Result<(), Error> {
+    asked("whether the sinks can be written", wait, || application.check_sinks())
+}
+
 /// Asks until there is an answer: a cluster that comes up refuses some questions for a while.
 fn asked<T, E: Into<StartError>>(
     what: &str,
@@ -87,11 +99,11 @@ fn asked<T, E: Into<StartError>>(
             Err(StartError::Broker(error)) => {
                 let waited = start.elapsed();
                 if waited >= wait {
-                    let message = format!("{what}: the broker did not answer within {} s: {error}", wait.as_secs());
+                    let message = format!("{what}: no answer within {} s: {error}", wait.as_secs());
                     return Err(Error::Start(BrokerError::new(ErrorKind::Fatal, message)));
                 }
                 if waited >= told_next {
-                    tracing::info!(%error, "waiting for the broker, {} of {} s", waited.as_secs(), wait.as_secs());
+                    tracing::info!(%error, "waiting for an answer, {} of {} s", waited.as_secs(), wait.as_secs());
                     told_next = waited + TOLD_EVERY;
                 }
                 std::thread::sleep(ASKED_AGAIN);

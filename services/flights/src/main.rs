@@ -9,12 +9,16 @@ mod topology;
 
 use std::process::ExitCode;
 
+use millstream_formats::Formats;
 use millstream_service::Service;
 
 fn main() -> ExitCode {
-    Service::new("flights", topology::topology)
+    let formats = Formats::default();
+    let (of_topology, of_input, of_results) = (formats.clone(), formats.clone(), formats.clone());
+    Service::new("flights", move |b| topology::topology(b, &of_topology))
+        .formats(&formats)
         .defaults(include_str!("../../../config/flights.yaml"))
-        .load(load::load)
-        .results(show::table)
+        .load(move |broker| load::load(broker, &of_input))
+        .results(move |broker| show::table(broker, &of_results))
         .main()
 }

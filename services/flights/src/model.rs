@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use apache_avro::AvroSchema;
+use apache_avro::schema::Schema;
 use millstream::prelude::*;
+use millstream_formats::Formats;
 use serde::{Deserialize, Serialize};
 
 /// A flight, as the data has it; keyed by its origin.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, AvroSchema)]
 pub(crate) struct Flight {
     /// Local time of departure: `2001/01/31 06:30`.
     pub(crate) date: String,
@@ -31,8 +34,17 @@ pub(crate) struct Airport {
     pub(crate) state: Arc<str>,
 }
 
+/// By hand, as the derive knows no `Arc<str>`.
+impl AvroSchema for Airport {
+    fn get_schema() -> Schema {
+        let text = r#"{"type": "record", "name": "Airport", "fields": [
+            {"name": "name", "type": "string"}, {"name": "city", "type": "string"}, {"name": "state", "type": "string"}]}"#;
+        Schema::parse_str(text).expect("it is a schema, which a test reads")
+    }
+}
+
 /// The delays of the flights that left one airport in some time.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, AvroSchema)]
 pub(crate) struct Delays {
     /// The airport's name and city.
     pub(crate) airport: String,
@@ -47,7 +59,7 @@ pub(crate) struct Delays {
 }
 
 /// An airport's delays of a day.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, AvroSchema)]
 pub(crate) struct Ranked {
     /// The airport's code.
     pub(crate) iata: String,
@@ -62,21 +74,21 @@ pub(crate) const HOUR_MS: i64 = 60 * 60 * 1000;
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// Flights, by origin.
-pub(crate) fn flights() -> Topic<String, Flight> {
-    Topic::new("flights", Utf8, Json)
+pub(crate) fn flights(formats: &Formats) -> Topic<String, Flight> {
+    Topic::new("flights", Utf8, formats.value("flights"))
 }
 
 /// Airports, by code.
-pub(crate) fn airports() -> Topic<String, Airport> {
-    Topic::new("airports", Utf8, Json)
+pub(crate) fn airports(formats: &Formats) -> Topic<String, Airport> {
+    Topic::new("airports", Utf8, formats.value("airports"))
 }
 
 /// For each airport and hour, its delays.
-pub(crate) fn delays_by_hour() -> Topic<Windowed<String>, Delays> {
-    Topic::new("delays-by-hour", TimeWindowed::new(Utf8, HOUR_MS), Json)
+pub(crate) fn delays_by_hour(formats: &Formats) -> Topic<Windowed<String>, Delays> {
+    Topic::new("delays-by-hour", TimeWindowed::new(Utf8, HOUR_MS), formats.value("delays-by-hour"))
 }
 
 /// For each day (`2001-01-31`), the airports with the largest average delay, the worst first.
-pub(crate) fn worst_airports() -> Topic<String, Vec<Ranked>> {
-    Topic::new("worst-airports", Utf8, Json)
+pub(crate) fn worst_airports(formats: &Formats) -> Topic<String, Vec<Ranked>> {
+    Topic::new("worst-airports", Utf8, formats.value("worst-airports"))
 }

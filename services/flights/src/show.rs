@@ -8,6 +8,7 @@ use std::time::Duration;
 use millstream::broker::Broker;
 use millstream::client::read_all;
 use millstream::window::Windowed;
+use millstream_formats::Formats;
 
 use crate::model::{Delays, Ranked};
 use crate::model::{delays_by_hour, worst_airports};
@@ -20,13 +21,13 @@ const AIRPORTS: usize = 5;
 const HOURS: usize = 10;
 
 /// The last value of each key on the result topics, as text.
-pub(crate) fn table(broker: &dyn Broker) -> Result<String, Box<dyn Error + Send + Sync>> {
+pub(crate) fn table(broker: &dyn Broker, formats: &Formats) -> Result<String, Box<dyn Error + Send + Sync>> {
     let mut hours: BTreeMap<Windowed<String>, Delays> = BTreeMap::new();
-    for read in read_all(broker, &delays_by_hour(), PATIENCE)? {
+    for read in read_all(broker, &delays_by_hour(formats), PATIENCE)? {
         hours.extend(read.record.value.map(|delays| (read.record.key, delays)));
     }
     let mut days: BTreeMap<String, Vec<Ranked>> = BTreeMap::new();
-    for read in read_all(broker, &worst_airports(), PATIENCE)? {
+    for read in read_all(broker, &worst_airports(formats), PATIENCE)? {
         days.extend(read.record.value.map(|ranked| (read.record.key, ranked)));
     }
     let mut text = String::new();

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use millstream::broker::Broker;
 use millstream::client::read_all;
+use millstream::dsl::TopologyBuilder;
 use millstream::worker::{Application, Moment, Options};
+use millstream_formats::Formats;
 use millstream_memory::{ClientSettings, MemoryBroker};
 use millstream_service::run::{RunOptions, run};
 use serde_json::Value;
@@ -34,12 +36,14 @@ fn sums(date_len: usize) -> BTreeMap<(String, String), Sums> {
 }
 
 /// Loads, and runs to the end with two workers.
-fn processed() -> Arc<dyn Broker> {
+fn processed(formats: &Formats) -> Arc<dyn Broker> {
     let cluster = MemoryBroker::new();
     let broker = cluster.client(ClientSettings::new("flights"));
-    load::load(&*broker).unwrap();
+    load::load(&*broker, formats).unwrap();
+    let of_topology = formats.clone();
+    let define = move |b: &TopologyBuilder| topology::topology(b, &of_topology);
     let options = Options { workers: 2, until: Some(Moment::End), ..Options::new("flights", "test") };
-    let application = Application::new(options, Arc::new(topology::topology)).unwrap();
+    let application = Application::new(options, Arc::new(define)).unwrap();
     let plan = application.plan(&*broker).unwrap();
     application.create_topics(&*broker, &plan).unwrap();
     let options = RunOptions::new(Duration::from_secs(60));
@@ -49,11 +53,15 @@ fn processed() -> Arc<dyn Broker> {
 
 #[test]
 fn averages_equal_a_plain_computation_over_the_file() {
-    let broker = processed();
+    compare(&Formats::default());
+}
+
+fn compare(formats: &Formats) {
+    let broker = processed(formats);
     let patience = Duration::from_secs(10);
 
     let mut hours = BTreeMap::new();
-    for read in read_all(&*broker, &delays_by_hour(), patience).unwrap() {
+    for read in read_all(&*broker, &delays_by_hour(formats), patience).unwrap() {
         let at = read.record.key;
         let start = chrono::DateTime::from_timestamp_millis(at.window.start).unwrap();
         hours.insert((start.format("%Y/%m/%d %H").to_string(), at.key), read.record.value.unwrap());
@@ -67,7 +75,7 @@ fn averages_equal_a_plain_computation_over_the_file() {
     }
 
     let mut days = BTreeMap::new();
-    for read in read_all(&*broker, &worst_airports(), patience).unwrap() {
+    for read in read_all(&*broker, &worst_airports(formats), patience).unwrap() {
         days.insert(read.record.key, read.record.value.unwrap());
     }
     let mut ranked: BTreeMap<String, Vec<(f64, String)>> = BTreeMap::new();
@@ -85,7 +93,7 @@ fn averages_equal_a_plain_computation_over_the_file() {
         assert_eq!(found.collect::<Vec<_>>(), expected, "{day}");
     }
 
-    let table = show::table(&*broker).unwrap();
+    let table = show::table(&*broker, formats).unwrap();
     let (at, (flights, total, max)) =
         expected.iter().max_by(|a, b| a.1.0.cmp(&b.1.0).then(b.0.cmp(a.0))).expect("there are hours");
     let day_and_hour = at.0.replace('/', "-");

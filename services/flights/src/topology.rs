@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use millstream::prelude::*;
+use millstream_formats::Formats;
 
 use crate::model::{Airport, DAY_MS, Delays, Flight, HOUR_MS, Ranked};
 use crate::model::{airports, delays_by_hour, flights, worst_airports};
@@ -14,19 +15,19 @@ pub(crate) const FLIGHTS_MIN: i64 = 5;
 const LIST_LEN: usize = 10;
 
 /// The service's topology.
-pub(crate) fn topology(b: &TopologyBuilder) {
-    let airports = b.table(&airports(), Store::new("airports", Utf8, Json));
-    let delays = b.stream(&flights()).join(&airports, delay_at).group_by_key();
+pub(crate) fn topology(b: &TopologyBuilder, formats: &Formats) {
+    let airports = b.table(&airports(formats), Store::new("airports", Utf8, Json));
+    let delays = b.stream(&flights(formats)).join(&airports, delay_at).group_by_key();
 
     delays
         .windowed_by(windows(HOUR_MS))
-        .aggregate(Store::new("hourly-delays", Utf8, Json), Delays::default, add)
+        .aggregate(Store::new("hourly-delays", Utf8, formats.stored("hourly-delays")), Delays::default, add)
         .to_stream()
-        .to(&delays_by_hour());
+        .to(&delays_by_hour(formats));
 
     delays
         .windowed_by(windows(DAY_MS))
-        .aggregate(Store::new("daily-delays", Utf8, Json), Delays::default, add)
+        .aggregate(Store::new("daily-delays", Utf8, formats.stored("daily-delays")), Delays::default, add)
         .to_stream()
         .flat_map(|at, delays| delays.map(|delays| (day_of(&at), Ranked { iata: at.key, delays })))
         .group_by(Topic::new("by-day", Utf8, Json), |day, _| day.clone())
@@ -35,7 +36,7 @@ pub(crate) fn topology(b: &TopologyBuilder) {
         })
         .to_stream()
         .map_values(|day| worst(day.unwrap_or_default()))
-        .to(&worst_airports());
+        .to(&worst_airports(formats));
 }
 
 /// A flight's delay, with the name of the airport that it left.

@@ -2,10 +2,9 @@
 //!
 //! Each must end without a panic, an overflow, or an allocation that its input does not account for. `cargo test` gives them
 //! some thousand inputs; `cargo fuzz-all` lets libFuzzer look for others.
-//!
-//! Not here yet: the control topic that instances announce themselves on, which does not exist.
 
 mod bytes;
+mod formats;
 mod serdes;
 mod task;
 mod topologies;
@@ -16,14 +15,23 @@ pub use serdes::serdes;
 pub type Target = fn(&[u8]);
 
 /// All targets, by name.
-pub const TARGETS: [(&str, Target); 9] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("serdes", serdes),
     ("operators", |data| task::run(&topologies::OPERATORS, data)),
     ("windows", |data| task::run(&topologies::WINDOWS, data)),
     ("tables", |data| task::run(&topologies::TABLES, data)),
     ("processors", |data| task::run(&topologies::PROCESSORS, data)),
     ("versions", |data| task::run(&topologies::VERSIONS, data)),
+    ("frame", millstream_formats::fuzz::frame),
+    ("avro", millstream_formats::fuzz::avro),
     ("settings", millstream_service::fuzz::settings),
     ("http", millstream_service::fuzz::http),
+    ("control-topic", millstream::worker::fuzz::control_topic),
+    ("state-of-a-task", millstream::worker::fuzz::state_of_a_task),
     ("token", millstream_kafka::fuzz_token),
+    ("protobuf", formats::protobuf),
+    ("protobuf-schema", formats::protobuf_schema),
+    ("json-schema", formats::json_schema),
+    ("message-pack", formats::message_pack),
+    ("csv", formats::csv),
 ];

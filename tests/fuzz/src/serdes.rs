@@ -29,7 +29,7 @@ pub fn serdes(data: &[u8]) {
     }
 }
 
-fn read<T: PartialEq + 'static>(serde: &dyn Serde<T>, data: &[u8]) {
+pub(crate) fn read<T: PartialEq + 'static>(serde: &dyn Serde<T>, data: &[u8]) {
     assert!(serde.partition_bytes(data).len() <= data.len());
     let Ok(value) = serde.decode(data) else { return };
     let mut written = Vec::new();

@@ -5,8 +5,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 /// Pieces that lead further than bytes at random.
-const PIECES: [&[u8]; 16] = [
+const PIECES: [&[u8]; 27] = [
     b"a",
+    b"\x01\x02\x06\x04\x02a\x02\x00\x00\x02abc\x02x\x02\x07",
+    b"\xff{\"type\":\"array\",\"items\":[\"null\",\"long\"]}",
     b"key",
     b"\x00\x00\x00\x00\x00\x00\x00\x01",
     b"\x7f\xff\xff\xff\xff\xff\xff\xff",
@@ -21,7 +23,16 @@ const PIECES: [&[u8]; 16] = [
     b"Content-Length: 99999999999999999999\r\n",
     b"e30.eyJzdWIiOiJhIiwiZXhwIjoxZTk5fQ.",
     b"\x08\x00\x08\x61\x62\x63\x64\x65\x66\x67\x68",
+    b"\na {\"version\":1,\"order\":\"a-\",\"phase\":\"running\",\"workers\":1,\"active\":[{\"task\":\"0_1\",\"positions\":[-1]}]}\n",
+    b"\nb {\"version\":1,\"order\":\"b-\",\"phase\":\"leaving\",\"workers\":1,\"standby\":[{\"task\":\"1_9\",\"lag\":7}]}\n",
+    b"\x10mlstate1\x00\x01\x00\x00\x00\x01s\x00\x00\x00\x00\x00\x00\x00\x00",
+    b"\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01k\xff\xff\xff\xff\x00\x00",
     b"\x00\x20\x05\x01a\x08\x00\x00\x00\x00\x00\x00\x00\x02",
+    b"\x00\x00\x00\x00\x01\x02\x02\x0a\x01a\x12\x04\x10\x03\x1a\x00\x1a\x02\x0a\x00",
+    b"{\"id\":\"aaa\",\"n\":0.1,\"list\":[1,\"a\"]}",
+    b"message B { repeated B b = 1; map<string, B> m = 2; }",
+    b"\x81\xa5Named\x82\xa2at\x07\xa2of\xc0",
+    b"a,7\n",
 ];
 
 fn input(random: &mut StdRng) -> Vec<u8> {

@@ -174,6 +174,7 @@ impl Settings {
                 self.commit_interval_ms
             )]));
         }
+        self.check_formats()?;
         let tls = &self.http.tls;
         let missing = match (&tls.certificate, &tls.key, &tls.client_ca) {
             (Some(_), None, _) => Some(("http.tls.key", "http.tls.certificate")),

@@ -77,6 +77,15 @@ pub(super) const KEYS: &[(&str, Kind)] = &[
     ("kafka.consumer", Kind::Properties),
     ("kafka.producer", Kind::Properties),
     ("kafka.restore", Kind::Properties),
+    ("registry.url", Kind::Text),
+    ("registry.auto_register", Kind::Flag),
+    ("registry.user", Kind::Text),
+    ("registry.password", Kind::Text),
+    ("registry.token", Kind::Text),
+    ("registry.ca", Kind::Path),
+    ("registry.timeout_ms", Kind::Whole(POSITIVE_MS)),
+    ("formats.default", Kind::Choice(&["json", "avro"])),
+    ("formats.values", Kind::Properties),
 ];
 
 /// The kind of the key `path`, if there is such a key.

@@ -5,6 +5,7 @@
 mod check;
 mod errors;
 mod file;
+mod formats;
 mod keys;
 mod layers;
 mod print;
@@ -62,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) http: HttpSettings,
     pub(crate) log: LogSettings,
     pub(crate) kafka: KafkaClients,
+    pub(crate) registry: RegistrySection,
+    pub(crate) formats: FormatsSection,
     /// What must not be shown.
     #[serde(skip)]
     pub(crate) secrets: Secrets,
@@ -140,6 +143,27 @@ pub(crate) struct OauthBearer {
     pub(crate) token_file: Option<PathBuf>,
 }
 
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RegistrySection {
+    pub(crate) url: Option<String>,
+    pub(crate) auto_register: bool,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) token: Option<String>,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) timeout_ms: u64,
+}
+
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FormatsSection {
+    pub(crate) default: String,
+    /// By the names of topics and stores.
+    #[serde(default)]
+    pub(crate) values: BTreeMap<String, String>,
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Guarantee", rename_all = "snake_case")]
 enum GuaranteeWords {
@@ -211,6 +235,16 @@ impl Settings {
                 producer: BTreeMap::new(),
                 restore: BTreeMap::new(),
             },
+            registry: RegistrySection {
+                url: None,
+                auto_register: true,
+                user: None,
+                password: None,
+                token: None,
+                ca: None,
+                timeout_ms: 5_000,
+            },
+            formats: FormatsSection { default: "json".to_owned(), values: BTreeMap::new() },
             secrets: Secrets::default(),
         }
     }

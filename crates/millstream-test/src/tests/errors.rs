@@ -5,6 +5,7 @@ mod places;
 mod policies;
 mod tables;
 mod time;
+mod transient;
 
 use std::collections::BTreeMap;
 

@@ -145,6 +145,12 @@ pub trait Broker: Send + Sync {
     /// The offset after the last record, committed or not, of each partition (`read_uncommitted`).
     fn end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError>;
 
+    /// As [`Broker::end_offsets`], once the transactions that this process has ended are in the log to their last marker, which
+    /// comes a moment after the answer that they are ended. Does not wait for long, so a marker may still be missing.
+    fn settled_end_offsets(&self, partitions: &[TopicPartition]) -> Result<Vec<i64>, BrokerError> {
+        self.end_offsets(partitions)
+    }
+
     /// The offset of the first record of each partition whose timestamp (ms) is that or later; `None` where there is none.
     fn offsets_at(&self, partitions: &[TopicPartition], timestamp: Timestamp) -> Result<Vec<Option<i64>>, BrokerError>;
 
@@ -192,6 +198,12 @@ pub trait GroupMember: Send {
         transactional_id: Option<&str>,
         topics: &[Arc<str>],
     ) -> Result<Box<dyn Producer>, BrokerError>;
+
+    /// Fences the producers of these transactional ids, which are another instance's, and ends their transactions. May return
+    /// before that is done: [`GroupMember::committed`] waits for it.
+    fn fence(&mut self, transactional_ids: &[&str]) -> Result<(), BrokerError> {
+        transactional_ids.iter().try_for_each(|id| self.producer(Some(id), &[]).map(drop))
+    }
 
     /// Leaves the group, once nothing is assigned any more that must be committed.
     fn leave(self: Box<Self>) -> Result<(), BrokerError>;

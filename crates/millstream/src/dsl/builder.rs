@@ -271,5 +271,5 @@ pub(super) fn time_of<K, V>(
 }
 
 pub(super) fn unreadable(part: &str, error: &crate::serde::SerdeError) -> ProcessError {
-    ProcessError::of_kind(RecordErrorKind::Read, format!("the {part} cannot be read: {error}"))
+    ProcessError::of_serde(RecordErrorKind::Read, &format!("the {part} cannot be read"), error)
 }

@@ -95,12 +95,14 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
     {
         let mut graph = self.builder.graph.borrow_mut();
         let node = graph.node(NodeKind::DynamicSink, &[self.node]);
+        let (key, value): (Arc<dyn Serde<K>>, Arc<dyn Serde<W>>) = (Arc::new(key), Arc::new(value));
+        graph.check_sink(&"chosen by each record".into(), key.clone(), value.clone());
         drop(graph);
         self.children.add(node.0, move |context, record| {
             let record = into_outgoing(record);
             let topic = name(&record.key, record.value.as_ref());
             let topic = context.output.producer.topic(&topic)?;
-            send(context, topic, (&key, &value), &record, None)
+            send(context, topic, (&*key, &*value), &record, None)
         });
     }
 
@@ -112,6 +114,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         let mut graph = self.builder.graph.borrow_mut();
         let node = graph.node(NodeKind::Sink(name.clone()), &[self.node]);
         let id = graph.topic(name);
+        graph.check_sink(name, topic.key.clone(), topic.value.clone());
         drop(graph);
         let (key, value) = (topic.key.clone(), topic.value.clone());
         self.children.add(node.0, move |context, record| {
@@ -132,6 +135,7 @@ impl<K: Clone + 'static, V: Clone + 'static> Stream<K, V> {
         let mut graph = self.builder.graph.borrow_mut();
         let node = graph.node(NodeKind::Sink(name.clone()), &[self.node]);
         let id = graph.topic(name);
+        graph.check_sink(name, topic.key.clone(), topic.value.clone());
         drop(graph);
         let topic = topic.clone();
         self.children.add(node.0, move |context, record| {

@@ -19,7 +19,7 @@ struct Inner {
 pub(crate) enum Cause {
     /// The record: it cannot be read, processed or written.
     Record(RecordCause),
-    /// The broker.
+    /// The broker, or what else is outside and to be tried again.
     Broker(BrokerError),
 }
 
@@ -43,6 +43,18 @@ impl ProcessError {
         ProcessError(Box::new(Inner { node: None, cause: Cause::Record(cause) }))
     }
 
+    /// A key or value, as `what` says, that a serde refused; if not for good, then no record is to blame.
+    #[cold]
+    pub(crate) fn of_serde(kind: RecordErrorKind, what: &str, error: &SerdeError) -> Self {
+        let text = format!("{what}: {error}");
+        if error.is_transient() { ProcessError::not_now(text) } else { ProcessError::of_kind(kind, text) }
+    }
+
+    fn not_now(text: String) -> Self {
+        let cause = Cause::Broker(BrokerError::new(ErrorKind::Retry, text));
+        ProcessError(Box::new(Inner { node: None, cause }))
+    }
+
     /// User code that panicked.
     pub(crate) fn panicked(error: impl Into<Box<dyn std::error::Error + Send + Sync>>, stack: Option<String>) -> Self {
         let cause = RecordCause { kind: RecordErrorKind::Process, error: error.into(), stack };
@@ -64,6 +76,9 @@ impl ProcessError {
 
 impl From<SerdeError> for ProcessError {
     fn from(error: SerdeError) -> Self {
+        if error.is_transient() {
+            return ProcessError::not_now(error.to_string());
+        }
         ProcessError::new(error)
     }
 }

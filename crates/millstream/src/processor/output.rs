@@ -137,7 +137,7 @@ impl Output {
 }
 
 fn unwritable(part: &str, error: &SerdeError) -> ProcessError {
-    ProcessError::of_kind(RecordErrorKind::Write, format!("the {part} cannot be written: {error}"))
+    ProcessError::of_serde(RecordErrorKind::Write, &format!("the {part} cannot be written"), error)
 }
 
 /// The partition by the key's bytes, as Kafka's Java client chooses it; any for a record without key.

@@ -18,13 +18,27 @@ use std::sync::Arc;
 
 /// Why bytes could not be read, or a value not be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SerdeError(String);
+#[error("{message}")]
+pub struct SerdeError {
+    message: String,
+    is_transient: bool,
+}
 
 impl SerdeError {
     /// An error that says what was found and what would be right.
     pub fn new(message: impl Into<String>) -> Self {
-        SerdeError(message.into())
+        SerdeError { message: message.into(), is_transient: false }
+    }
+
+    /// Not now: what the serde needs does not answer, such as a schema registry, and no record is to blame. The worker goes back
+    /// to the last commit and tries again, after ever longer pauses; no error policy applies.
+    pub fn transient(message: impl Into<String>) -> Self {
+        SerdeError { message: message.into(), is_transient: true }
+    }
+
+    /// Whether it is to be tried again.
+    pub fn is_transient(&self) -> bool {
+        self.is_transient
     }
 }
 
@@ -35,6 +49,12 @@ pub trait Serde<T>: Send + Sync + 'static {
 
     /// Reads a value from all of `bytes`.
     fn decode(&self, bytes: &[u8]) -> Result<T, SerdeError>;
+
+    /// Whether values can be written at all, as far as can be said before there is one: a schema registry may refuse their
+    /// schema. Asked once, before the first record, of what writes to sinks and repartition topics.
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        Ok(())
+    }
 
     /// Whether `value` is written as null, not as bytes.
     fn is_null(&self, _value: &T) -> bool {
@@ -66,6 +86,10 @@ impl<T: 'static> Serde<T> for Arc<dyn Serde<T>> {
 
     fn decode(&self, bytes: &[u8]) -> Result<T, SerdeError> {
         (**self).decode(bytes)
+    }
+
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        (**self).check_writable()
     }
 
     fn is_null(&self, value: &T) -> bool {

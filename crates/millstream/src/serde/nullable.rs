@@ -16,6 +16,10 @@ impl<T, S: Serde<T>> Serde<Option<T>> for Nullable<S> {
         self.0.decode(bytes).map(Some)
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.0.check_writable()
+    }
+
     fn is_null(&self, value: &Option<T>) -> bool {
         value.as_ref().is_none_or(|value| self.0.is_null(value))
     }

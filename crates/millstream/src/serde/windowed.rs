@@ -35,6 +35,10 @@ impl<K, S: Serde<K>> Serde<Windowed<K>> for TimeWindowed<S> {
         Ok(Windowed { key: self.key.decode(key)?, window })
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.key.check_writable()
+    }
+
     fn partition_bytes<'a>(&self, encoded: &'a [u8]) -> &'a [u8] {
         &encoded[..encoded.len().saturating_sub(8)]
     }
@@ -60,6 +64,10 @@ impl<K, S: Serde<K>> Serde<Windowed<K>> for SessionWindowed<S> {
     fn decode(&self, bytes: &[u8]) -> Result<Windowed<K>, SerdeError> {
         let (key, window) = split_session(bytes)?;
         Ok(Windowed { key: self.0.decode(key)?, window })
+    }
+
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.0.check_writable()
     }
 
     fn partition_bytes<'a>(&self, encoded: &'a [u8]) -> &'a [u8] {

@@ -45,6 +45,16 @@ pub(crate) enum RestoreError {
     BadVersion,
 }
 
+impl RestoreError {
+    /// Whether the row may be read later, though nothing is changed here.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            RestoreError::Unreadable(error) | RestoreError::Upgrade { error, .. } => error.is_transient(),
+            _ => false,
+        }
+    }
+}
+
 /// A store's rows on their way to and from its changelog, with their version.
 pub(crate) struct Versions {
     options: Option<StoreOptions>,

@@ -14,6 +14,8 @@ pub(crate) struct ChangelogBatch {
     pub(crate) end: Option<i64>,
     /// Whether a record was met that is not to be read yet: the reader must be sought to the position before it reads on.
     pub(crate) is_cut: bool,
+    /// Why the row at the position cannot be read now, but may be later: the reader must be sought to it.
+    pub(crate) not_now: Option<BrokerError>,
 }
 
 /// Reads up to `records_max` records into a store, those before `end` alone, and moves `position` to after the last one.
@@ -27,7 +29,7 @@ pub(crate) fn read_changelog(
     records_max: usize,
     leaves_out: bool,
 ) -> Result<ChangelogBatch, TaskError> {
-    let mut batch = ChangelogBatch { records: 0, unread: 0, end: None, is_cut: false };
+    let mut batch = ChangelogBatch { records: 0, unread: 0, end: None, is_cut: false, not_now: None };
     let Some(changelog) = &store.changelog else {
         return Ok(batch);
     };
@@ -48,12 +50,12 @@ pub(crate) fn read_changelog(
                 let restored = guarded_anywhere(|| changelog.versions.restore(&*store.store, &record));
                 let error = match restored {
                     Ok(Ok(())) => None,
-                    Ok(Err(error)) => Some(error.to_string()),
-                    Err(panic) => Some(panic.to_string()),
+                    Ok(Err(error)) => Some((error.to_string(), error.is_transient())),
+                    Err(panic) => Some((panic.to_string(), false)),
                 };
                 match error {
                     None => {}
-                    Some(_) if store.from_source && leaves_out => batch.unread += 1,
+                    Some((_, false)) if store.from_source && leaves_out => batch.unread += 1,
                     Some(error) => {
                         failure = Some((record.offset, error));
                         return ControlFlow::Break(());
@@ -68,18 +70,24 @@ pub(crate) fn read_changelog(
     while let Err(panic) = guarded_anywhere(|| store.store.restored()) {
         match store.from_source && leaves_out {
             true => batch.unread += 1,
-            // It is of one of the last rows.
-            false => failure = failure.or_else(|| Some((*position - 1, panic.to_string()))),
+            // It is of one of the last rows. One that may be read later must not hide it: it would be left out then.
+            false => {
+                let fatal = failure.filter(|(_, (_, is_transient))| !is_transient);
+                failure = fatal.or_else(|| Some((*position - 1, (panic.to_string(), false))));
+            }
         }
     }
-    if let Some((offset, error)) = failure {
+    if let Some((offset, (error, is_transient))) = failure {
         let (changelog, partition) = (&changelog.name, task.partition);
         let message = format!(
             "task {task}: store {} cannot read its changelog, topic {changelog}, partition {partition}, offset {offset}: \
              {error}",
             store.name
         );
-        return Err(BrokerError::new(ErrorKind::Fatal, message).into());
+        if !is_transient {
+            return Err(BrokerError::new(ErrorKind::Fatal, message).into());
+        }
+        batch.not_now = Some(BrokerError::new(ErrorKind::Retry, message));
     }
     read?;
     Ok(batch)

@@ -62,6 +62,10 @@ impl Task {
                     return Err(unwritable(&error).into());
                 }
                 Ok(Err(FlushError::Broker(error))) => return Err(error.into()),
+                Ok(Err(FlushError::Serde(error))) if error.is_transient() => {
+                    let BrokerError { message, .. } = unwritable(&error);
+                    return Err(BrokerError::new(ErrorKind::Retry, message).into());
+                }
                 Ok(Err(FlushError::Serde(error))) => return Err(unwritable(&error).into()),
                 Err(panic) => return Err(unwritable(&panic).into()),
             }

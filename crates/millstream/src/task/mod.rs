@@ -106,6 +106,8 @@ pub(crate) struct Task {
     held_until: Timestamp,
     /// Rows of source topics that a restore left out, by their stores.
     unread: Vec<(Arc<str>, u64)>,
+    /// Why a changelog cannot be read on now.
+    not_now: Option<crate::broker::BrokerError>,
 }
 
 /// How a task chooses among several inputs.
@@ -143,6 +145,7 @@ impl Task {
             errors,
             held_until: Timestamp::MIN,
             unread: Vec::new(),
+            not_now: None,
             inputs,
             restoring,
             restored: 0,

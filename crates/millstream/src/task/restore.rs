@@ -84,6 +84,11 @@ impl Task {
         self.restoring.iter().filter(|restore| restore.is_stalled).map(|restore| (&restore.partition, restore.end))
     }
 
+    /// Why a changelog could not be read on, since the last call, but may be later. It has no reader until then.
+    pub(crate) fn take_not_now(&mut self) -> Option<BrokerError> {
+        self.not_now.take()
+    }
+
     /// Reads up to `records_max` records of each changelog that has a reader; returns how many records.
     pub(crate) fn restore(&mut self, records_max: usize) -> Result<u64, TaskError> {
         let mut records = 0;
@@ -97,6 +102,10 @@ impl Task {
             let batch = read_changelog(self.id, store, &mut **reader, position, end, records_max, leaves_out)?;
             if batch.unread > 0 {
                 self.unread.push((store.name.clone(), batch.unread));
+            }
+            if batch.not_now.is_some() {
+                restore.reader = None;
+                self.not_now = batch.not_now;
             }
             if batch.end.is_some() || batch.records > 0 {
                 restore.is_stalled = batch.end.is_some() && restore.position < restore.end;

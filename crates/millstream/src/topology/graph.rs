@@ -5,6 +5,7 @@ use crate::broker::{Message, TopicId};
 use crate::calls::PendingCalls;
 use crate::processor::{Context, OnError, ProcessError, Punctuation, PunctuationType};
 use crate::record::Timestamp;
+use crate::serde::{Serde, SerdeError};
 use crate::state::{GlobalStores, StateStore, Store, StoreId};
 use crate::time::Clock;
 use crate::topology::Repartition;
@@ -46,8 +47,15 @@ pub(crate) struct Graph {
     /// All topics written to; the index is the `TopicId`.
     pub(crate) topics: Vec<Arc<str>>,
     pub(crate) errors: Vec<String>,
+    pub(crate) sink_checks: Vec<SinkCheck>,
     /// Decides what becomes of records that failed.
     pub(crate) on_error: Option<OnError>,
+}
+
+/// Asks the serdes of a sink whether they can write.
+pub(crate) struct SinkCheck {
+    pub(crate) topic: Arc<str>,
+    pub(crate) check: Box<dyn Fn() -> Result<(), SerdeError>>,
 }
 
 pub(crate) struct NodeEntry {
@@ -156,6 +164,7 @@ impl Graph {
             repartitions: Vec::new(),
             topics: Vec::new(),
             errors: Vec::new(),
+            sink_checks: Vec::new(),
             on_error: None,
         }
     }
@@ -227,6 +236,17 @@ impl Graph {
         }
         let changelog = self.topic(topic);
         self.add_store(name, Some(changelog), true)
+    }
+
+    /// Has the serdes of a sink asked, before the first record, whether they can write.
+    pub(crate) fn check_sink<K: 'static, V: 'static>(
+        &mut self,
+        topic: &Arc<str>,
+        key: Arc<dyn Serde<K>>,
+        value: Arc<dyn Serde<V>>,
+    ) {
+        let check = Box::new(move || key.check_writable().and_then(|()| value.check_writable()));
+        self.sink_checks.push(SinkCheck { topic: topic.clone(), check });
     }
 
     fn add_store(&mut self, name: &Arc<str>, changelog: Option<TopicId>, from_source: bool) -> StoreId {

@@ -11,7 +11,7 @@ mod time;
 pub use builder::TopologyBuilder;
 pub use plan::{InternalTopic, Plan};
 
-pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator, Source, TimestampOf, WindowTimes};
+pub(crate) use graph::{Graph, NodeId, NodeKind, Punctuator, SinkCheck, Source, TimestampOf, WindowTimes};
 pub(crate) use snapshot::{SnapshotStep, TaskCursor};
 pub(crate) use split::{TaskGraph, TaskStore};
 
@@ -19,6 +19,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::broker::TopicId;
+use crate::serde::SerdeError;
 use crate::state::GlobalStores;
 
 /// A function that builds a topology; called once for the plan, and once for each task.
@@ -127,6 +128,22 @@ pub struct Repartition {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the topology is not valid: {}", .0.join("; "))]
 pub struct TopologyError(pub Vec<String>);
+
+/// Asks the serdes of all sinks whether they can write. First comes what they say no to, then whether any is to be asked again.
+pub(crate) fn check_sinks(application_id: &str, define: &Define) -> (Vec<String>, Option<SerdeError>) {
+    let builder = TopologyBuilder::new(application_id, GlobalStores::default());
+    define(&builder);
+    let graph = builder.graph.borrow();
+    let (mut refused, mut not_now) = (Vec::new(), None);
+    for SinkCheck { topic, check } in &graph.sink_checks {
+        match check() {
+            Ok(()) => {}
+            Err(error) if error.is_transient() => not_now = Some(error),
+            Err(error) => refused.push(format!("sink {topic}: {error}")),
+        }
+    }
+    (refused, not_now)
+}
 
 impl Topology {
     /// Builds the topology that `define` describes.

@@ -1,9 +1,10 @@
 use super::Worker;
 use super::copies::{Copies, WarmCopy};
 use super::message::Report;
-use crate::broker::{ReaderOf, TopicPartition};
+use crate::broker::{Broker, BrokerError, ReaderOf, TopicPartition};
 use crate::record::Timestamp;
 use crate::task::{OpenInput, Task, TaskId};
+use crate::topology::TaskGraph;
 
 impl Worker {
     /// Commits and lets go of tasks. Their state is parked if it is known to be what the changelogs say.
@@ -17,7 +18,8 @@ impl Worker {
         // Before the commit that shows whether the tasks are still this member's: what is in the changelogs by then is here.
         let running = self.tasks.iter().filter(|task| tasks.contains(&task.id) && task.is_running());
         let to_park: Vec<TaskId> = if committed { running.map(|task| task.id).collect() } else { Vec::new() };
-        let ends = self.ends_of_changelogs(&to_park);
+        // With the markers: what is parked without them would have to read them when it comes back.
+        let ends = self.ends_of_changelogs(&to_park, |broker, changelogs| broker.settled_end_offsets(changelogs));
         let to_park = if committed && self.owns(tasks, now) { to_park } else { Vec::new() };
         let mut ends = ends.into_iter();
         let (opening, kept) =
@@ -65,12 +67,16 @@ impl Worker {
     }
 
     /// For each task the ends of its changelogs; nothing when the broker does not say.
-    pub(super) fn ends_of_changelogs(&self, tasks: &[TaskId]) -> Vec<Vec<i64>> {
+    pub(super) fn ends_of_changelogs(
+        &self,
+        tasks: &[TaskId],
+        ask: impl Fn(&dyn Broker, &[TopicPartition]) -> Result<Vec<i64>, BrokerError>,
+    ) -> Vec<Vec<i64>> {
         let changelogs: Vec<TopicPartition> = tasks.iter().flat_map(|task| self.changelogs(*task)).collect();
         if changelogs.is_empty() {
             return tasks.iter().map(|_| Vec::new()).collect();
         }
-        match self.broker.end_offsets(&changelogs) {
+        match ask(&*self.broker, &changelogs) {
             Ok(mut ends) => tasks.iter().map(|task| ends.drain(..self.changelogs(*task).len()).collect()).collect(),
             Err(error) => {
                 tracing::warn!(worker = self.index, %error, "the ends of changelogs are not known; state is neither kept nor handed out");
@@ -93,9 +99,14 @@ impl Worker {
     /// Commits, lets go of everything, and ends.
     pub(super) fn stop(&mut self, now: Timestamp) {
         self.try_commit(now);
+        // The instance leaves the group once there are no readers; to free the memory of large state takes longer than that.
+        let tasks = std::mem::take(&mut self.tasks);
+        let graphs: Vec<TaskGraph> = tasks.into_iter().map(|task| task.into_parts().0).collect();
+        let copies = std::mem::take(&mut self.copies).into_graphs();
         self.drop_everything();
         self.ended = true;
         self.report(Report::Stopped { worker: self.index });
+        drop((graphs, copies));
     }
 
     /// Gives up, for a reason that only a person can help with.

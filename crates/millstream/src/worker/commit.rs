@@ -15,12 +15,16 @@ pub(super) struct Committing {
     draining_since: Option<Timestamp>,
     /// Whether the next commit comes as soon as there is something to commit.
     is_hastened: bool,
+    /// The latest that the next commit is due: what tasks that began a moment ago put out was long waited for.
+    at_latest: Option<Timestamp>,
     /// How much time, in ms, passes before the next commit, if that is more than the interval.
     stretched_ms: i64,
 }
 
 /// Positions alone, moved past markers at the end, are committed this many intervals after the last commit.
 const POSITIONS_INTERVALS: i64 = 5;
+/// So long after tasks begin to run comes the first commit, in ms, if the interval is longer.
+const FIRST_MS: i64 = 20;
 /// While a commit waits for asynchronous calls, ever fewer are under way. So that this is a small part of the time, also where
 /// calls take longer than the interval, the next commit comes after so many times what this one waited, up to a limit.
 const DRAINS: i64 = 4;
@@ -36,6 +40,11 @@ impl Committing {
         *self = Committing { committed_at: now, purged_at: now, ..Committing::default() };
     }
 
+    /// Tasks begin to run.
+    pub(super) fn began(&mut self, now: Timestamp) {
+        self.at_latest.get_or_insert(now + FIRST_MS);
+    }
+
     /// The next commit is not to wait for its time.
     pub(super) fn hasten(&mut self) {
         self.is_hastened = true;
@@ -45,7 +54,8 @@ impl Committing {
         if self.is_hastened {
             return self.committed_at;
         }
-        self.committed_at + options.commit_interval_ms.max(self.stretched_ms)
+        let due = self.committed_at + options.commit_interval_ms.max(self.stretched_ms);
+        self.at_latest.map_or(due, |latest| due.min(latest.max(self.committed_at)))
     }
 
     /// A commit that is due waits for calls.
@@ -57,6 +67,7 @@ impl Committing {
     fn begin(&mut self, now: Timestamp) {
         self.committed_at = now;
         self.is_hastened = false;
+        self.at_latest = None;
         let waited = self.draining_since.take().map_or(0, |since| now - since);
         self.stretched_ms = (DRAINS * waited).min(STRETCHED_MAX_MS);
     }

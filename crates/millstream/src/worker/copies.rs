@@ -87,6 +87,11 @@ impl Copies {
         self.all.iter().any(|copy| copy.task == task && copy.filling.is_some())
     }
 
+    /// All stores, without the readers.
+    pub(super) fn into_graphs(self) -> Vec<TaskGraph> {
+        self.all.into_iter().map(|copy| copy.graph).collect()
+    }
+
     /// The stores of a copy.
     pub(super) fn graph(&self, task: TaskId) -> Option<&TaskGraph> {
         self.complete(task).map(|copy| &copy.graph)
@@ -189,13 +194,13 @@ impl Followed {
         }
         let read =
             read_changelog(task, &graph.stores[*store], &mut **reader, position, *limit, records_max, leaves_out)?;
-        let ChangelogBatch { records, end: reached, is_cut, .. } = read;
+        let ChangelogBatch { records, end: reached, is_cut, not_now, .. } = read;
         // An end beyond the limit is not the store's: what lies between may still be written.
         *position = (*position).min(*limit);
-        *must_seek = is_cut;
+        *must_seek = is_cut || not_now.is_some();
         *end = reached.or(*end);
         *is_at_end = reached.is_some() || (*is_at_end && records == 0);
-        Ok(records)
+        not_now.map_or(Ok(records), |error| Err(error.into()))
     }
 
     /// Puts the reader to where a restore is to go on.

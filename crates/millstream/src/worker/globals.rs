@@ -58,12 +58,12 @@ impl Loading {
                     Fetched::Record(record) => {
                         let error = match guarded_anywhere(|| self.rows.load(&record)) {
                             Ok(Ok(())) => None,
-                            Ok(Err(error)) => Some(error.to_string()),
-                            Err(panic) => Some(panic.to_string()),
+                            Ok(Err(error)) => Some((error.to_string(), error.is_transient())),
+                            Err(panic) => Some((panic.to_string(), false)),
                         };
                         match error {
                             None => {}
-                            Some(_) if leaves_out => unread += 1,
+                            Some((_, false)) if leaves_out => unread += 1,
                             Some(error) => {
                                 failure = Some((record.offset, error));
                                 return ControlFlow::Break(());
@@ -75,10 +75,14 @@ impl Loading {
                 }
                 ControlFlow::Continue(())
             })?;
-            if let Some((offset, error)) = failure {
+            if let Some((offset, (error, is_transient))) = failure {
                 let message =
                     format!("global table {} cannot be read: {partition}, offset {offset}: {error}", self.name);
-                return Err(BrokerError::new(ErrorKind::Fatal, message));
+                if is_transient {
+                    reader.seek(Position::Offset(*position))?;
+                }
+                let kind = if is_transient { ErrorKind::Retry } else { ErrorKind::Fatal };
+                return Err(BrokerError::new(kind, message));
             }
         }
         Ok((records, unread))

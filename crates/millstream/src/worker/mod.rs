@@ -41,6 +41,13 @@ mod status;
 mod step;
 mod transfer;
 
+/// Entry points of the fuzz tests.
+#[doc(hidden)]
+pub mod fuzz {
+    pub use super::instances::control_topic;
+    pub use super::transfer::state_of_a_task;
+}
+
 pub use crate::processor::{ErrorPolicies, ErrorPolicy, RecordRetry};
 pub use at::At;
 pub use error_counts::{ErrorAction, ErrorLabels};

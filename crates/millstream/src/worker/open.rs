@@ -86,6 +86,9 @@ impl Worker {
             let (_, offsets) = task.restore_progress();
             tracing::info!(task = %id, offsets_to_restore = offsets, "task opened");
             WorkerStatus::add(&self.status.opened, 1);
+            if task.is_running() {
+                self.committing.began(now);
+            }
             self.tasks.push(task);
         }
         self.publish_tasks();

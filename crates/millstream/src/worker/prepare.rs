@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Options;
-use crate::broker::{Broker, BrokerError};
-use crate::topology::{Define, Plan, SubTopology, Topology, TopologyError};
+use crate::broker::{Broker, BrokerError, ErrorKind};
+use crate::topology::{Define, Plan, SubTopology, Topology, TopologyError, check_sinks};
 
 /// A topology with the options to run it: what all parts of an instance share.
 #[derive(Clone)]
@@ -52,6 +52,20 @@ impl Application {
             Some(topic) => plan.with_dead_letters(topology, &described, topic, self.options.replication_factor)?,
             None => plan,
         })
+    }
+
+    /// Asks the serdes of all sinks whether they can write what they are to write, before the first record.
+    ///
+    /// # Errors
+    /// [`StartError::Topology`] with all that is refused; [`StartError::Broker`] of the kind [`ErrorKind::Retry`] if what they
+    /// ask does not answer now.
+    pub fn check_sinks(&self) -> Result<(), StartError> {
+        let (refused, not_now) = check_sinks(&self.options.application_id, &self.define);
+        match (refused.is_empty(), not_now) {
+            (false, _) => Err(TopologyError(refused).into()),
+            (true, Some(error)) => Err(BrokerError::new(ErrorKind::Retry, error.to_string()).into()),
+            (true, None) => Ok(()),
+        }
     }
 
     /// The topic of dead letters, if records may go to it.

@@ -65,11 +65,20 @@ impl Worker {
                 Worker::count_unread(&self.status, &store, count);
             }
             WorkerStatus::add(&self.status.restored, records);
-            busy |= records > 0;
+            if records > 0 {
+                self.restoring.retry.succeeded();
+                busy = true;
+            }
+            if let Some(error) = task.take_not_now() {
+                let ms = self.restoring.retry.failed(now);
+                self.status.retry_at.store(now + ms, std::sync::atomic::Ordering::Relaxed);
+                tracing::warn!(task = %task.id, %error, "the restore goes on in {ms} ms");
+            }
             let (restored, offsets) = task.restore_progress();
             if task.is_running() {
                 tracing::info!(task = %task.id, records = restored, "task restored");
                 self.restoring.rates.remove(&task.id);
+                self.committing.began(now);
                 busy = true;
             } else {
                 let rate = self.restoring.rates.entry(task.id).or_default();
@@ -99,14 +108,11 @@ impl Worker {
         let open: usize = self.tasks.iter().map(Task::open_changelogs).sum();
         let mut room = CHANGELOGS_AT_ONCE.saturating_sub(open);
         for task in self.tasks.iter_mut().filter(|task| !task.is_running()) {
-            match task.open_readers(&*self.broker, &self.waker, &mut room) {
-                Ok(()) => self.restoring.retry.succeeded(),
-                Err(error) => {
-                    // Whatever it is, what is read already can go on.
-                    let ms = self.restoring.retry.failed(now);
-                    tracing::warn!(task = %task.id, %error, "a changelog cannot be read yet; trying again in {ms} ms");
-                    return;
-                }
+            if let Err(error) = task.open_readers(&*self.broker, &self.waker, &mut room) {
+                // Whatever it is, what is read already can go on.
+                let ms = self.restoring.retry.failed(now);
+                tracing::warn!(task = %task.id, %error, "a changelog cannot be read yet; trying again in {ms} ms");
+                return;
             }
         }
     }

@@ -299,6 +299,7 @@ impl Worker {
                 let ms = if is_away { self.retry.failed(now) } else { RETRY_MS };
                 tracing::warn!(worker = self.index, %error, "going back to the last commit; going on in {ms} ms");
                 self.resume_at = now + ms;
+                self.status.retry_at.store(self.resume_at, Ordering::Relaxed);
                 self.abort(now);
             }
             ErrorKind::Fenced => {

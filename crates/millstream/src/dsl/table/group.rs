@@ -200,6 +200,10 @@ const OLD: u8 = 2;
 const BOTH: u8 = OLD | NEW;
 
 impl<W: 'static> Serde<Change<W>> for ChangeSerde<W> {
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.0.check_writable()
+    }
+
     fn encode(&self, change: &Change<W>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         let flag = if change.old.is_some() { OLD } else { 0 } | if change.new.is_some() { NEW } else { 0 };
         out.push(flag);

@@ -9,6 +9,9 @@ use crate::record::Timestamp;
 /// How long, in ms, after something that the broker would not do it is tried again.
 pub(super) const AGAIN_MS: i64 = 5_000;
 
+/// The same, in ms, of a topic that cannot be opened yet: an instance may be waiting for it before it joins.
+const OPEN_AGAIN_MS: i64 = 500;
+
 /// How many records are taken at once.
 const BATCH_RECORDS: usize = 1_000;
 
@@ -62,8 +65,12 @@ impl Control {
             let topic = &self.partition.topic;
             tracing::warn!(%topic, %error, "what other instances tell is not read; trying again");
             // What is gone was old: the rest says what there is.
-            self.reading = None;
-            self.open_at = if error.kind == ErrorKind::Fenced { now } else { now + AGAIN_MS };
+            let wait = match (error.kind, self.reading.take().is_some()) {
+                (ErrorKind::Fenced, _) => 0,
+                (ErrorKind::Retry, false) => OPEN_AGAIN_MS,
+                _ => AGAIN_MS,
+            };
+            self.open_at = now + wait;
         }
     }
 }

@@ -7,6 +7,7 @@
 mod announce;
 mod announcement;
 mod control;
+mod fuzz;
 mod placement;
 mod range;
 mod standby;
@@ -15,6 +16,7 @@ mod view;
 mod warm_up;
 
 pub use announcement::{AnnouncedPhase, AnnouncedTask, Announcement};
+pub use fuzz::control_topic;
 pub use view::{KnownInstance, KnownInstances};
 
 use std::collections::{BTreeMap, BTreeSet};

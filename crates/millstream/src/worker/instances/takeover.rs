@@ -69,19 +69,16 @@ impl Instance {
             claim.tasks.iter().filter(|_| !ids.is_empty()).map(|task| worker_of(*task, ids.len())).collect();
         // Whatever the topic says, nobody's but that instance's.
         let of_instance = format!("{}-{}-", self.application.options.application_id, claim.instance_id);
-        let ids = workers
-            .into_iter()
-            .map(|worker| &ids[worker])
-            .filter(|id| id.strip_prefix(&of_instance).is_some_and(|worker| worker.parse::<usize>().is_ok()));
-        for id in ids {
-            let Some(member) = &mut self.member else { continue };
-            tracing::info!(instance_id = %claim.instance_id, id, "ending the transaction of who had tasks before");
-            // A new producer of that id ends it.
-            if let Err(error) = member.producer(Some(id), &[]) {
-                tracing::warn!(id, %error, "its transaction is not ended; its timeout ends it");
-                if error.kind == ErrorKind::Retry {
-                    self.instances.takeover.done.remove(&claim.instance_id);
-                }
+        let ids = workers.into_iter().map(|worker| ids[worker].as_str());
+        let ids: Vec<&str> = ids
+            .filter(|id| id.strip_prefix(&of_instance).is_some_and(|worker| worker.parse::<usize>().is_ok()))
+            .collect();
+        let Some(member) = self.member.as_mut().filter(|_| !ids.is_empty()) else { return };
+        tracing::info!(instance_id = %claim.instance_id, ?ids, "ending the transactions of who had tasks before");
+        if let Err(error) = member.fence(&ids) {
+            tracing::warn!(%error, "a transaction is not ended; its timeout ends it");
+            if error.kind == ErrorKind::Retry {
+                self.instances.takeover.done.remove(&claim.instance_id);
             }
         }
     }

@@ -3,7 +3,8 @@ use crate::broker::{BrokerError, ErrorKind};
 use crate::record::Timestamp;
 use crate::worker::{Instance, Phase};
 
-/// How long, in ms, somebody who is alive may be silent: two announcements are due meanwhile.
+/// How long, in ms, somebody who is alive may be silent: two announcements are due meanwhile. So long is waited for what others
+/// tell, too.
 const PROOF_MS: i64 = 7_000;
 
 /// What an instance does before it joins the group.
@@ -29,6 +30,11 @@ impl Instance {
         match self.instances.control.open(&*self.broker) {
             Ok(()) if self.instances.control.was_empty() => self.join(),
             Ok(()) => {
+                self.phase = Phase::Warming;
+                Ok(())
+            }
+            // A topic that was made a moment ago has no leader yet. It is opened once more while this instance waits.
+            Err(error) if error.kind == ErrorKind::Retry => {
                 self.phase = Phase::Warming;
                 Ok(())
             }
@@ -72,7 +78,7 @@ impl Instance {
             return Some("warming up took as long as it may");
         }
         if !instances.control.is_complete() {
-            return None;
+            return (waited_ms > PROOF_MS).then_some("what other instances tell cannot be read");
         }
         let (has_others, are_proven) = instances.view.others(id);
         if !has_others {

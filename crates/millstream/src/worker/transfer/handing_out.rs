@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use super::{Offered, Recipient, StorePosition, begin, end, row};
@@ -104,8 +105,14 @@ impl Worker {
     /// The tasks that run here and are asked for, with the ends of their changelogs: to be asked before a commit.
     pub(in crate::worker) fn ends_of_asked(&self) -> Vec<(TaskId, Vec<i64>)> {
         let is_running = |task: &TaskId| self.tasks.iter().any(|running| running.id == *task && running.is_running());
-        let tasks: Vec<TaskId> = self.asked.iter().map(|asked| asked.task).filter(is_running).collect();
-        let ends = if tasks.is_empty() { Vec::new() } else { self.ends_of_changelogs(&tasks) };
+        // Several may ask for one task.
+        let tasks: BTreeSet<TaskId> = self.asked.iter().map(|asked| asked.task).filter(is_running).collect();
+        let tasks: Vec<TaskId> = tasks.into_iter().collect();
+        let ends = if tasks.is_empty() {
+            Vec::new()
+        } else {
+            self.ends_of_changelogs(&tasks, |broker, changelogs| broker.end_offsets(changelogs))
+        };
         tasks.into_iter().zip(ends).collect()
     }
 
@@ -114,10 +121,13 @@ impl Worker {
         for (task, ends) in ends {
             // A commit may have the tasks opened anew.
             let is_running = self.tasks.iter().any(|running| running.id == task && running.is_running());
-            if let Some(index) = self.asked.iter().position(|asked| asked.task == task).filter(|_| is_running) {
-                let asked = self.asked.swap_remove(index);
-                self.begin_hand_out(asked, ends);
+            if !is_running {
+                continue;
             }
+            let (of_task, others) = std::mem::take(&mut self.asked).into_iter().partition(|asked| asked.task == task);
+            self.asked = others;
+            let of_task: Vec<Asked> = of_task;
+            of_task.into_iter().for_each(|asked| self.begin_hand_out(asked, ends.clone()));
         }
     }
 

@@ -5,11 +5,13 @@
 //! Where this fails, everything is read from the changelogs.
 
 mod frames;
+mod fuzz;
 mod handing_out;
 mod ports;
 mod server;
 mod taking_over;
 
+pub use fuzz::state_of_a_task;
 pub use ports::{Incoming, Offered, Peers, Piece, Recipient};
 pub use server::StateServer;
 

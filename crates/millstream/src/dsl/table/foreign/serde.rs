@@ -132,6 +132,10 @@ impl Serde<Answer> for AnswerSerde {
 pub(super) struct ResponseSerde<W>(pub(super) Arc<dyn Serde<W>>);
 
 impl<W: 'static> Serde<Response<W>> for ResponseSerde<W> {
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.0.check_writable()
+    }
+
     fn encode(&self, response: &Response<W>, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         let Response { hash, value } = response;
         out.push(if hash.is_some() { HASH } else { 0 } | if value.is_some() { VALUE } else { 0 });
