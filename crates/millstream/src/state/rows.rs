@@ -67,6 +67,18 @@ fn hash_of<K: Hash>(key: &K) -> u32 {
     (foldhash::fast::FixedState::default().hash_one(key) >> 32) as u32
 }
 
+/// The number of a key's row, and the row.
+#[inline]
+fn find_mut<'a, K: Eq, V>(
+    index: &RowIndex,
+    rows: &'a mut RowChunks<(K, Row<V>)>,
+    hash: u32,
+    key: &K,
+) -> Option<(u32, &'a mut (K, Row<V>))> {
+    let number = index.find(hash, |row| rows.get(row).is_some_and(|(found, _)| found == key))?;
+    Some((number, rows.get_mut(number)?))
+}
+
 impl<K: Hash + Eq, V> Rows<K, V> {
     /// The rows that changed since the last commit, with what they were then: key, before, now, time.
     pub(crate) fn changes(&self) -> impl Iterator<Item = (&K, Option<&V>, Option<&V>, Timestamp)> {
@@ -86,7 +98,23 @@ impl<K: Hash + Eq, V> Rows<K, V> {
 
     #[inline]
     fn find(&self, hash: u32, key: &K) -> Option<u32> {
-        self.index.find(hash, |row| self.rows.get(row).is_some_and(|(found, row)| row.hash == hash && found == key))
+        self.index.find(hash, |row| self.rows.get(row).is_some_and(|(found, _)| found == key))
+    }
+
+    /// Changes the value of a key that has no row; it gets one if it has a value then.
+    #[inline(never)]
+    fn update_new<R>(&mut self, key: &K, hash: u32, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
+    where
+        K: Clone,
+    {
+        let mut row = Row::new(None, Timestamp::MIN, hash);
+        let result = change(&mut row.value, &mut row.timestamp);
+        if row.value.is_some() {
+            row.set_dirty();
+            let number = self.add(key.clone(), row);
+            self.undo.push(Undo { row: number, before: None });
+        }
+        result
     }
 
     /// Adds a row whose key is not there; returns its number.
@@ -175,9 +203,8 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
     fn put(&mut self, key: K, value: Option<V>, timestamp: Timestamp) {
         debug_assert!(self.restored.is_empty());
         let hash = hash_of(&key);
-        match self.find(hash, &key) {
-            Some(number) => {
-                let Some((_, row)) = self.rows.get_mut(number) else { return };
+        match find_mut(&self.index, &mut self.rows, hash, &key) {
+            Some((number, (_, row))) => {
                 let before = std::mem::replace(&mut row.value, value);
                 if !row.is_dirty() {
                     row.set_dirty();
@@ -196,6 +223,7 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
         }
     }
 
+    #[inline]
     fn get(&self, key: &K) -> Option<(&V, Timestamp)> {
         debug_assert!(self.restored.is_empty());
         let (_, row) = self.rows.get(self.find(hash_of(key), key)?)?;
@@ -204,6 +232,7 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
 
     /// Changes a value, `None` where there is none, and its time in place. The key is cloned only for a new row, the
     /// value only at its first change after a commit.
+    #[inline]
     fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut Option<V>, &mut Timestamp) -> R) -> R
     where
         K: Clone,
@@ -211,11 +240,9 @@ impl<K: Hash + Eq, V> KeyedRows<K, V> for Rows<K, V> {
     {
         debug_assert!(self.restored.is_empty());
         let hash = hash_of(key);
-        let number = match self.find(hash, key) {
-            Some(number) => number,
-            None => self.add(key.clone(), Row::new(None, Timestamp::MIN, hash)),
+        let Some((number, (_, row))) = find_mut(&self.index, &mut self.rows, hash, key) else {
+            return self.update_new(key, hash, change);
         };
-        let (_, row) = self.rows.get_mut(number).expect("a row that was found is there");
         if !row.is_dirty() {
             // A clone that panics leaves the row unchanged.
             let before = row.value.clone().map(|value| (value, row.timestamp));
