@@ -18,14 +18,14 @@ const FOLDER: &str = "formats-python";
 pub(crate) struct Python(PathBuf);
 
 impl Python {
-    /// Python; `None`, and a line on standard error, where there is none and services were not promised.
+    /// Python; `None`, and a line that says so, where there is none and services were not promised.
     pub(crate) fn find() -> Option<&'static Python> {
         static PYTHON: OnceLock<Option<Python>> = OnceLock::new();
         let find = || match is_there() {
             Ok(()) => Some(Python(install().unwrap_or_else(|error| panic!("no foreign clients: {error:?}")))),
             Err(missing) if is_kafka_promised() => panic!("no foreign clients: {missing:?}"),
             Err(missing) => {
-                writeln!(std::io::stderr(), "not run with foreign clients: {missing:?}").unwrap();
+                println!("not run with foreign clients: {missing:?}");
                 None
             }
         };

@@ -131,11 +131,7 @@ impl<K: Hash + Eq + Clone + 'static> Processor for Fill<K> {
     }
 }
 
-fn fill<K: Hash + Eq + Clone + 'static>(
-    rows: u64,
-    serde: impl Serde<K> + Clone + Send + Sync,
-    key: fn(i64) -> K,
-) -> Result<()> {
+fn fill<K: Hash + Eq + Clone + 'static>(rows: u64, serde: impl Serde<K> + Clone, key: fn(i64) -> K) -> Result<()> {
     let (input, output) = (Topic::<i64, i64>::new("in", Be64, Be64), Topic::<i64, i64>::new("out", Be64, Be64));
     let (i, o) = (input.clone(), output.clone());
     let mut driver = TopologyTestDriver::new(move |b| {

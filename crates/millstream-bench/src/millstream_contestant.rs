@@ -68,6 +68,8 @@ fn prepare(job: &Job) -> Result<Prepared> {
             Guarantee::ExactlyOnce => EngineGuarantee::ExactlyOnce,
         },
         commit_interval_ms: job.commits.interval_ms.try_into()?,
+        // Nobody else is there: what is restored while an instance warms up would not be counted.
+        warmup_timeout_ms: 0,
         ..Options::new(&*job.group, "contestant")
     };
     let application = Application::new(options, (job.workload.topology)(&job.topics))?;

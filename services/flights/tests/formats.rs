@@ -1,5 +1,6 @@
 //! The service in another format, by its settings alone.
 
+#[allow(dead_code)]
 #[path = "../../../crates/millstream-formats/tests/avro/fake_registry.rs"]
 mod fake_registry;
 

@@ -106,10 +106,13 @@ pub(crate) fn protobuf_schema(data: &[u8]) {
         // Also what is no schema has an answer.
         let _ = serde.decode(&[&[0, 0, 0, 0, id.0 as u8, 0], data].concat());
     };
+    let Some((choice, data)) = data.split_first() else { return };
     let text = String::from_utf8_lossy(data);
-    registered(&text);
-    registered(&format!("syntax = \"proto3\"; message A {{ {text} }}"));
-    registered(&base64::Engine::encode(&base64::prelude::BASE64_STANDARD, data));
+    match choice % 3 {
+        0 => registered(&text),
+        1 => registered(&format!("syntax = \"proto3\"; message A {{ {text} }}")),
+        _ => registered(&base64::Engine::encode(&base64::prelude::BASE64_STANDARD, data)),
+    }
 }
 
 pub(crate) fn json_schema(data: &[u8]) {

@@ -37,7 +37,7 @@ fn counts(topics: &Topics, windows: TimeWindows) -> Define {
     let key = TimeWindowed::new(Utf8, SIZE.as_millis() as i64);
     let output = Topic::<_, i64>::new(&*topics.output, key, Be64);
     Arc::new(move |b| {
-        let counts = b.stream(&input).group_by_key().windowed_by(windows.clone());
+        let counts = b.stream(&input).group_by_key().windowed_by(windows);
         counts.count(Store::new(STORE, Utf8, Be64)).to_stream().to(&output)
     })
 }

@@ -136,11 +136,11 @@ impl<'s> Compiler<'s> {
     fn resolve(&mut self, writer: &'s Schema, reader: &'s Schema) -> Result<NodeId, String> {
         let (writer, reader) = (self.writer.resolved(writer)?, self.reader.resolved(reader)?);
         if let Physical::Union(branches) = physical(writer) {
-            return self.from_union(branches, reader);
+            return self.of_any_branch(branches, reader);
         }
         if let Physical::Union(branches) = physical(reader) {
             self.is_identity = false;
-            return self.into_union(writer, branches);
+            return self.as_a_branch(writer, branches);
         }
         require_same_meaning(writer, reader)?;
         let changed = |this: &mut Self, node| {
@@ -190,12 +190,12 @@ impl<'s> Compiler<'s> {
     }
 
     /// Each branch of the writer's is read for itself. One that cannot be read fails when it is met, and not before.
-    fn from_union(&mut self, branches: &'s [Schema], reader: &'s Schema) -> Result<NodeId, String> {
+    fn of_any_branch(&mut self, branches: &'s [Schema], reader: &'s Schema) -> Result<NodeId, String> {
         let mut nodes = Vec::with_capacity(branches.len());
         for (number, branch) in branches.iter().enumerate() {
             let branch = self.writer.resolved(branch)?;
             let node = match physical(reader) {
-                Physical::Union(of_reader) => self.into_union(branch, of_reader),
+                Physical::Union(of_reader) => self.as_a_branch(branch, of_reader),
                 _ => self.resolve(branch, reader),
             };
             let node = node.or_else(|why| self.node(Node::Fails(why)))?;
@@ -207,7 +207,7 @@ impl<'s> Compiler<'s> {
     }
 
     /// What the writer has becomes a branch of the reader's: the one that is the same, or else the first that can read it.
-    fn into_union(&mut self, writer: &'s Schema, branches: &'s [Schema]) -> Result<NodeId, String> {
+    fn as_a_branch(&mut self, writer: &'s Schema, branches: &'s [Schema]) -> Result<NodeId, String> {
         let mut found = None;
         for (number, branch) in branches.iter().enumerate() {
             if is_same(writer, self.reader.resolved(branch)?) {

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use millstream::serde::{Serde, SerdeError};
 use millstream_formats::avro::apache_avro::types::Value;
-use millstream_formats::avro::{Avro, AvroRecord, AvroRecords, AvroSchema, Subject};
+use millstream_formats::avro::{Avro, AvroRecord, AvroRecords, AvroSchema};
+use millstream_formats::registry::Subject;
 use millstream_formats::registry::{Part, Schema, SchemaType, SubjectStrategy};
 
 use crate::{registry, schema};

@@ -137,8 +137,8 @@ fn decimals_keep_their_digits() {
     }
 }
 
-fn subject() -> millstream_formats::avro::Subject {
-    millstream_formats::avro::Subject::Named("a-value".into())
+fn subject() -> millstream_formats::registry::Subject {
+    millstream_formats::registry::Subject::Named("a-value".into())
 }
 
 #[test]

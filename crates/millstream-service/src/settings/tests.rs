@@ -61,7 +61,8 @@ fn every_word_of_a_choice_is_a_value() {
     for (key, kind) in KEYS {
         if let Kind::Choice(words) = kind {
             for word in *words {
-                let settings = load("", &[], &[&format!("{key}={word}")]);
+                // Some words need it.
+                let settings = load("", &[], &[&format!("{key}={word}"), "registry.url=http://r:1"]);
                 let path = format!("/{}", key.replace('.', "/"));
                 assert_eq!(serde_json::to_value(&settings).unwrap().pointer(&path).unwrap(), word);
             }
@@ -149,7 +150,7 @@ fn every_error_is_told_with_its_place() {
             "--set commit_interval: commit_interval: unknown key; did you mean `commit_interval_ms`? Accepted at the top: \
              application_id, instance_id, bootstrap_servers, workers, guarantee, commit_interval_ms, offset_reset, \
              max_task_idle_ms, idle_timeout_ms, watermark_interval_ms, buffered_records_per_partition, replication_factor, repartition_purge_interval_ms, \
-             parked_ms, standby_replicas, rack, warmup_timeout_ms, acceptable_recovery_lag, errors, memory_limit, memory_limit_grace_ms, broker_wait_ms, broker_lost_timeout_ms, stuck_after_ms, shutdown_timeout_ms, http, log, kafka",
+             parked_ms, standby_replicas, rack, warmup_timeout_ms, acceptable_recovery_lag, errors, memory_limit, memory_limit_grace_ms, broker_wait_ms, broker_lost_timeout_ms, stuck_after_ms, shutdown_timeout_ms, http, log, kafka, registry, formats",
             "--set workers.x: workers: found a section; accepted: a whole number from 1 to 1024",
             "--set application_id: application_id: found an empty text; accepted: a text",
             "app (built in):2:12: guarantee: found `exactly_twice`; accepted: exactly_once, at_least_once",
@@ -318,6 +319,17 @@ kafka:
   producer:
     sasl.oauthbearer.client.secret: "***"
   restore: {}
+registry:
+  url: null
+  auto_register: true
+  user: null
+  password: null
+  token: null
+  ca: null
+  timeout_ms: 5000
+formats:
+  default: json
+  values: {}
 "#;
     assert_eq!(settings.to_yaml().unwrap(), expected);
     assert_eq!(format!("{settings:?}"), expected);
