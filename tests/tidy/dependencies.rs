@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::root;
+use super::{files, root};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -38,12 +38,20 @@ fn locked() -> Vec<(String, String, Option<String>, bool)> {
 }
 
 #[test]
-fn packages_come_from_crates_io_with_a_checksum() {
+fn packages_come_from_the_default_registry_with_a_checksum() {
     let sources: BTreeSet<String> = locked().into_iter().filter_map(|(.., source, _)| source).collect();
     assert_eq!(sources.len(), 1, "there is one registry: {sources:?}");
     let registry = sources.first().unwrap();
-    let is_crates_io = registry.starts_with("registry+https://") && registry.ends_with("/rust-lang/crates.io-index");
-    assert!(is_crates_io, "{registry} is not crates.io");
+    assert!(registry.starts_with("registry+https://"), "{registry} is no registry");
+    // Cargo takes its default one where nothing says otherwise, and refuses a Cargo.lock that does.
+    let settings = files().into_iter().filter(|(path, _)| path.ends_with("Cargo.toml") || path == ".cargo/config.toml");
+    let settings: Vec<_> = settings.collect();
+    assert!(settings.iter().any(|(path, _)| path == ".cargo/config.toml"), "the settings of cargo were not found");
+    for (path, text) in settings {
+        for elsewhere in ["registry = \"", "registry-index", "git = \"", "[source", "[registr"] {
+            assert!(!text.contains(elsewhere), "{path}: {elsewhere} names another place for packages");
+        }
+    }
     let own = ["millstream", "flights", "word-count"];
     for (name, version, source, has_checksum) in locked() {
         match source {
