@@ -66,6 +66,21 @@ fn records_before_an_offset_are_deleted() {
 }
 
 #[test]
+fn settled_ends_are_behind_the_markers_of_what_was_committed() {
+    for cluster in clusters() {
+        let broker = client(&cluster);
+        let topic = topic(&*broker, 1);
+        let partition = [TopicPartition::new(topic.as_str(), 0)];
+        let (_member, mut producer) = writer(&*broker, &topic, Some(&unique("settled")));
+        for commits in 1..=20 {
+            crate::support::send(&mut *producer, 0, "x");
+            producer.commit(&[]).unwrap();
+            assert_eq!(broker.settled_end_offsets(&partition).unwrap(), [2 * commits]);
+        }
+    }
+}
+
+#[test]
 fn end_offsets_count_what_is_not_committed() {
     for cluster in clusters() {
         let broker = client(&cluster);

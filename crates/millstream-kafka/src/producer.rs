@@ -388,7 +388,6 @@ impl Producer for KafkaProducer {
     }
 }
 
-/// A client for a producer.
 /// Waits for a connection. librdkafka looks for the coordinator of transactions at once, and without a connection only half a
 /// second later once more.
 pub(crate) fn connect(native: &NativeProducer) {

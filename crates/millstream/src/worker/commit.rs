@@ -175,3 +175,25 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_commit_comes_soon_after_tasks_begin_and_the_next_ones_at_their_interval() {
+        let options = Options { commit_interval_ms: 100, ..Options::new("app", "one") };
+        let mut committing = Committing::default();
+        committing.started(1_000);
+        assert_eq!(committing.due_at(&options), 1_100);
+        committing.began(1_010);
+        // Others that begin later put it off no more.
+        committing.began(1_025);
+        assert_eq!(committing.due_at(&options), 1_010 + FIRST_MS);
+        assert!(!committing.is_due(1_029, &options, Some(true)) && committing.is_due(1_030, &options, Some(true)));
+        committing.begin(1_030);
+        assert_eq!(committing.due_at(&options), 1_130);
+        committing.began(1_125);
+        assert_eq!(committing.due_at(&options), 1_130);
+    }
+}
