@@ -194,12 +194,19 @@ impl Registry {
         }
     }
 
-    /// Waits until the registry answers: at most for `limit`, between questions ever longer up to 5 s.
+    /// Waits until the registry answers: at most for `limit`, between questions ever longer up to 5 s. The log
+    /// says so.
     pub fn wait_until_up(&self, limit: Duration) -> Result<(), RegistryError> {
         let (start, mut pause) = (Instant::now(), FIRST_PAUSE);
         loop {
             match self.asked(|http| http.get::<Vec<String>>("/subjects")) {
-                Err(RegistryError::Away(_)) if start.elapsed() + pause < limit => std::thread::sleep(pause),
+                Err(RegistryError::Away(message)) if start.elapsed() + pause < limit => {
+                    if pause == FIRST_PAUSE || pause == PAUSE_MAX {
+                        let (waited, limit) = (start.elapsed().as_secs(), limit.as_secs());
+                        tracing::info!("waiting for the schema registry, {waited} of {limit} s: {message}");
+                    }
+                    std::thread::sleep(pause);
+                }
                 Err(RegistryError::Away(message)) => {
                     return Err(RegistryError::Away(format!("{message} (waited {} s)", limit.as_secs())));
                 }
