@@ -3,12 +3,14 @@
 use anyhow::Result;
 use millstream::prelude::*;
 use millstream_formats::json_schema::JsonSchema;
-use millstream_formats::registry::Registry;
+use millstream_formats::registry::{Registry, Schema, SchemaType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::java::Java;
+use crate::program::Clients;
 use crate::python::Python;
-use crate::services::services;
+use crate::services::{Services, services};
 
 const TEXT: &str = r#"{"title": "Order", "type": "object", "required": ["id", "lines"], "properties": {
   "id": {"type": "string", "minLength": 1},
@@ -39,19 +41,32 @@ fn serde<T>(registry: &Registry, topic: &str) -> JsonSchema<T> {
 #[test]
 fn python_reads_what_is_written_here_and_is_read_here() -> Result<()> {
     let (Some(services), Some(python)) = (services(), Python::find()) else { return Ok(()) };
+    understands(services, python, &services.topic("json-python")?)
+}
+
+#[test]
+fn java_reads_what_is_written_here_and_is_read_here() -> Result<()> {
+    let (Some(services), Some(java)) = (services(), Java::find()) else { return Ok(()) };
+    let topic = services.topic("json-java")?;
+    // It registers no schema, but takes the latest one that is there.
+    services.registry().register(&format!("{topic}-value"), &Schema::new(SchemaType::Json, TEXT))?;
+    understands(services, java, &topic)
+}
+
+fn understands(services: &Services, clients: &dyn Clients, from_there: &str) -> Result<()> {
     let registry = services.registry();
     let orders: Vec<Order> = (0..200).map(order).collect();
     let values: Vec<Value> = orders.iter().map(|order| json!(order)).collect();
     let job = json!({"format": "json", "schema": TEXT});
 
-    let (from_python, from_here) = (services.topic("json-python")?, services.topic("json-here")?);
-    services.python_writes(python, &from_python, &job, &values)?;
-    assert_eq!(services.read(&from_python, serde::<Order>(&registry, "unused"))?, orders);
-    assert_eq!(services.read(&from_python, serde::<Value>(&registry, "unused"))?, values);
+    services.foreign_writes(clients, from_there, &job, &values)?;
+    assert_eq!(services.read(from_there, serde::<Order>(&registry, "unused"))?, orders);
+    assert_eq!(services.read(from_there, serde::<Value>(&registry, "unused"))?, values);
 
+    let from_here = services.topic("json-here")?;
     serde::<Order>(&registry, &from_here).check_writable()?;
     services.write(&from_here, serde(&registry, &from_here), &orders)?;
-    assert_eq!(services.python_reads(python, &from_here, &job, orders.len())?, values);
+    assert_eq!(services.foreign_reads(clients, &from_here, &job, orders.len())?, values);
     Ok(())
 }
 

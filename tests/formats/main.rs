@@ -3,7 +3,9 @@
 mod avro;
 mod away;
 mod compatibility;
+mod java;
 mod json;
+mod program;
 mod protobuf;
 mod python;
 mod services;

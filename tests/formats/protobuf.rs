@@ -13,8 +13,10 @@ use millstream_tests::cluster::unique;
 use prost::Message;
 use serde_json::{Value, json};
 
+use crate::java::Java;
+use crate::program::Clients;
 use crate::python::Python;
-use crate::services::services;
+use crate::services::{Services, services};
 
 const TEXT: &str = r#"
 syntax = "proto3";
@@ -178,6 +180,16 @@ const RECORDS: u64 = 200;
 #[test]
 fn python_reads_what_is_written_here_and_is_read_here() -> Result<()> {
     let (Some(services), Some(python)) = (services(), Python::find()) else { return Ok(()) };
+    understands(services, python)
+}
+
+#[test]
+fn java_reads_what_is_written_here_and_is_read_here() -> Result<()> {
+    let (Some(services), Some(java)) = (services(), Java::find()) else { return Ok(()) };
+    understands(services, java)
+}
+
+fn understands(services: &Services, clients: &dyn Clients) -> Result<()> {
     let registry = services.registry();
     let schema = || schema(&unique("place"));
     let typed = |topic: &str| Protobuf::<Order>::value(&registry, topic, schema(), "shop.Order").unwrap();
@@ -189,19 +201,19 @@ fn python_reads_what_is_written_here_and_is_read_here() -> Result<()> {
     let values: Vec<Value> = (0..RECORDS).map(as_json).collect();
     let job = job(&schema(), "shop.Order");
 
-    let (from_python, from_here, copied) =
-        (services.topic("pb-python")?, services.topic("pb-here")?, services.topic("pb-copied")?);
-    services.python_writes(python, &from_python, &job, &values)?;
-    assert_eq!(services.read(&from_python, typed("unused"))?, orders);
-    let records: Vec<ProtobufRecord> = services.read(&from_python, dynamic("unused"))?;
+    let (from_there, from_here, copied) =
+        (services.topic("pb-there")?, services.topic("pb-here")?, services.topic("pb-copied")?);
+    services.foreign_writes(clients, &from_there, &job, &values)?;
+    assert_eq!(services.read(&from_there, typed("unused"))?, orders);
+    let records: Vec<ProtobufRecord> = services.read(&from_there, dynamic("unused"))?;
     assert_eq!(records[7].message().get_field_by_name("id").unwrap().as_str(), Some("order 7"));
 
     typed(&from_here).check_writable()?;
     services.write(&from_here, typed(&from_here), &orders)?;
-    assert_eq!(services.python_reads(python, &from_here, &job, orders.len())?, values);
-    // As Python registered it, its schema goes to another subject.
+    assert_eq!(services.foreign_reads(clients, &from_here, &job, orders.len())?, values);
+    // As it was registered there, the schema goes to another subject.
     services.write(&copied, dynamic(&copied), &records)?;
-    assert_eq!(services.python_reads(python, &copied, &job, orders.len())?, values);
+    assert_eq!(services.foreign_reads(clients, &copied, &job, orders.len())?, values);
     assert_eq!(services.read(&copied, typed("unused"))?, orders);
     let subject = registry.latest(&format!("{copied}-shop.Order"))?;
     let names: Vec<_> = subject.referenced.iter().map(|(name, _)| name.rsplit('/').next().unwrap()).collect();
@@ -210,18 +222,28 @@ fn python_reads_what_is_written_here_and_is_read_here() -> Result<()> {
 }
 
 #[test]
-fn python_and_millstream_name_nested_messages_alike() -> Result<()> {
+fn python_names_nested_messages_as_millstream_does() -> Result<()> {
     let (Some(services), Some(python)) = (services(), Python::find()) else { return Ok(()) };
+    names_nested_messages_alike(services, python)
+}
+
+#[test]
+fn java_names_nested_messages_as_millstream_does() -> Result<()> {
+    let (Some(services), Some(java)) = (services(), Java::find()) else { return Ok(()) };
+    names_nested_messages_alike(services, java)
+}
+
+fn names_nested_messages_alike(services: &Services, clients: &dyn Clients) -> Result<()> {
     let schema = schema(&unique("place"));
     let (topic, back) = (services.topic("pb-lines")?, services.topic("pb-lines-back")?);
     let values = [json!({"article": "tea", "count": 3}), json!({})];
-    services.python_writes(python, &topic, &job(&schema, "shop.Order.Line"), &values)?;
+    services.foreign_writes(clients, &topic, &job(&schema, "shop.Order.Line"), &values)?;
     let registry = services.registry();
     let serde = |topic: &str| ProtobufRecords::value(&registry, topic);
     let records = services.read(&topic, serde("unused"))?;
     assert!(records.iter().all(|record| record.message().descriptor().full_name() == "shop.Order.Line"));
     services.write(&back, serde(&back), &records)?;
-    assert_eq!(services.python_reads(python, &back, &job(&schema, "shop.Order.Line"), 2)?, values);
+    assert_eq!(services.foreign_reads(clients, &back, &job(&schema, "shop.Order.Line"), 2)?, values);
     let orders = Protobuf::<Order>::value(&registry, &topic, schema, "shop.Order")?;
     let error = services.read(&topic, orders).unwrap_err().to_string();
     assert!(error.contains("found a message shop.Order.Line (indexes [1, 0]"), "{error}");

@@ -3,12 +3,14 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use millstream_local_kafka::{is_kafka_promised, target_folder};
 use serde_json::Value;
+
+use crate::program::{Clients, run, succeeded};
 
 /// Every package with its version, so that each machine has the same.
 const REQUIREMENTS: &str = include_str!("python/requirements.txt");
@@ -34,19 +36,15 @@ impl Python {
 
     /// Runs a program of the folder `python` on a job, to its end.
     pub(crate) fn run(&self, program: &str, job: &Value) -> Result<Value> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("formats/python").join(program);
-        let mut child = Command::new(&self.0)
-            .arg(&path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        // Programs read all of their job before they write.
-        let mut input = child.stdin.take().context("a child has an input")?;
-        input.write_all(job.to_string().as_bytes())?;
-        drop(input);
-        let output = succeeded(child.wait_with_output()?, program)?;
-        Ok(serde_json::from_slice(&output.stdout)?)
+        let mut command = Command::new(&self.0);
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("formats/python").join(program));
+        run(command, program, job)
+    }
+}
+
+impl Clients for Python {
+    fn work(&self, job: &Value) -> Result<Value> {
+        self.run("clients.py", job)
     }
 }
 
@@ -80,13 +78,4 @@ fn install() -> Result<PathBuf> {
     succeeded(pip.output()?, "pip, which installs what tests/formats/python/requirements.txt names")?;
     fs::rename(&part, &whole)?;
     Ok(python)
-}
-
-fn succeeded(output: Output, what: &str) -> Result<Output> {
-    if !output.status.success() {
-        let text = [&*output.stdout, &*output.stderr].map(String::from_utf8_lossy).concat();
-        let lines: Vec<&str> = text.trim_end().lines().collect();
-        bail!("{what} ended with {}:\n{}", output.status, lines[lines.len().saturating_sub(20)..].join("\n"));
-    }
-    Ok(output)
 }

@@ -16,7 +16,7 @@ use millstream_tests::cluster::{settings, unique};
 use millstream_tests::running::HANG;
 use serde_json::{Value, json};
 
-use crate::python::Python;
+use crate::program::Clients;
 
 pub(crate) struct Services {
     pub(crate) kafka: String,
@@ -73,22 +73,34 @@ impl Services {
         records.into_iter().map(|placed| placed.record.value.context("a null value")).collect()
     }
 
-    /// Values of a topic, written by Python. `job` says their format.
-    pub(crate) fn python_writes(&self, python: &Python, topic: &str, job: &Value, values: &[Value]) -> Result<()> {
-        self.python(python, topic, job, json!({"do": "write", "values": values})).map(|_| ())
+    /// Values of a topic, written by others' clients. `job` says their format.
+    pub(crate) fn foreign_writes(
+        &self,
+        clients: &dyn Clients,
+        topic: &str,
+        job: &Value,
+        values: &[Value],
+    ) -> Result<()> {
+        self.foreign(clients, topic, job, json!({"do": "write", "values": values})).map(|_| ())
     }
 
-    /// The first values of a topic, read by Python.
-    pub(crate) fn python_reads(&self, python: &Python, topic: &str, job: &Value, count: usize) -> Result<Vec<Value>> {
-        Ok(serde_json::from_value(self.python(python, topic, job, json!({"do": "read", "count": count}))?)?)
+    /// The first values of a topic, read by others' clients.
+    pub(crate) fn foreign_reads(
+        &self,
+        clients: &dyn Clients,
+        topic: &str,
+        job: &Value,
+        count: usize,
+    ) -> Result<Vec<Value>> {
+        Ok(serde_json::from_value(self.foreign(clients, topic, job, json!({"do": "read", "count": count}))?)?)
     }
 
-    fn python(&self, python: &Python, topic: &str, job: &Value, task: Value) -> Result<Value> {
+    fn foreign(&self, clients: &dyn Clients, topic: &str, job: &Value, task: Value) -> Result<Value> {
         let mut whole = json!({"kafka": self.kafka, "registry": self.registry_url, "topic": topic});
         for (name, value) in [job, &task].into_iter().filter_map(Value::as_object).flatten() {
             whole[name] = value.clone();
         }
-        python.run("clients.py", &whole)
+        clients.work(&whole)
     }
 
     /// Sets a subject's rule of compatibility, which a client of records has no call for.

@@ -10,8 +10,10 @@ use millstream_tests::cluster::unique;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::java::Java;
+use crate::program::Clients;
 use crate::python::Python;
-use crate::services::services;
+use crate::services::{Services, services};
 
 const ORDER: &str = r#"{"type": "record", "name": "Order", "namespace": "shop", "fields": [
   {"name": "id", "type": "string"},
@@ -56,23 +58,34 @@ fn order(number: i32) -> Order {
 #[test]
 fn python_reads_what_is_written_here_and_is_read_here() -> Result<()> {
     let (Some(services), Some(python)) = (services(), Python::find()) else { return Ok(()) };
+    understands(services, python)
+}
+
+/// Java's client has nested types in subjects of their own, which its schemas refer to.
+#[test]
+fn java_reads_what_is_written_here_and_is_read_here() -> Result<()> {
+    let (Some(services), Some(java)) = (services(), Java::find()) else { return Ok(()) };
+    understands(services, java)
+}
+
+fn understands(services: &Services, clients: &dyn Clients) -> Result<()> {
     let registry = services.registry();
     let typed = |topic: &str| Avro::value(&registry, topic, AvroSchema::parse(ORDER).unwrap());
     let orders: Vec<Order> = (0..200).map(order).collect();
     let values: Vec<Value> = orders.iter().map(|order| json!(order)).collect();
     let job = json!({"format": "avro", "schema": ORDER});
 
-    let (from_python, from_here, copied) =
-        (services.topic("avro-python")?, services.topic("avro-here")?, services.topic("avro-copied")?);
-    services.python_writes(python, &from_python, &job, &values)?;
-    assert_eq!(services.read::<Order>(&from_python, typed("unused"))?, orders);
-    let records: Vec<AvroRecord> = services.read(&from_python, AvroRecords::value(&registry, "unused"))?;
+    let (from_there, from_here, copied) =
+        (services.topic("avro-there")?, services.topic("avro-here")?, services.topic("avro-copied")?);
+    services.foreign_writes(clients, &from_there, &job, &values)?;
+    assert_eq!(services.read::<Order>(&from_there, typed("unused"))?, orders);
+    let records: Vec<AvroRecord> = services.read(&from_there, AvroRecords::value(&registry, "unused"))?;
     assert_eq!(records[7].to::<Order>()?, orders[7]);
 
     services.write(&from_here, typed(&from_here), &orders)?;
-    assert_eq!(services.python_reads(python, &from_here, &job, orders.len())?, values);
+    assert_eq!(services.foreign_reads(clients, &from_here, &job, orders.len())?, values);
     services.write(&copied, AvroRecords::value(&registry, &copied), &records)?;
-    assert_eq!(services.python_reads(python, &copied, &job, orders.len())?, values);
+    assert_eq!(services.foreign_reads(clients, &copied, &job, orders.len())?, values);
     Ok(())
 }
 
@@ -111,11 +124,11 @@ fn python_and_millstream_follow_references() -> Result<()> {
     let prices = [Price { cents: 250, currency: Currency::Chf }, Price { cents: -1, currency: Currency::Eur }];
     let values = prices.each_ref().map(|price| json!(price));
     let (from_python, copied) = (services.topic("avro-references")?, services.topic("avro-references-copied")?);
-    services.python_writes(python, &from_python, &job, &values)?;
+    services.foreign_writes(python, &from_python, &job, &values)?;
     let fresh = services.registry();
     let records: Vec<AvroRecord> = services.read(&from_python, AvroRecords::value(&fresh, "unused"))?;
     services.write(&copied, AvroRecords::value(&fresh, &copied), &records)?;
-    assert_eq!(services.python_reads(python, &copied, &job, 2)?, values);
+    assert_eq!(services.foreign_reads(python, &copied, &job, 2)?, values);
     let schema = AvroSchema::parse_with(&text, references, &fresh)?;
     let read: Vec<Price> = services.read(&copied, Avro::value(&fresh, "unused", schema))?;
     assert_eq!(read, prices);
