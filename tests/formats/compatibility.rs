@@ -1,7 +1,12 @@
 //! The rules of a real registry: compatible changes of schemas, registering that is off, subjects.
 
+use std::sync::Arc;
+
 use anyhow::Result;
-use millstream::serde::{Serde, SerdeError};
+use millstream::prelude::*;
+use millstream::serde::SerdeError;
+use millstream::worker::{Application, Options};
+use millstream_formats::avro::{AvroRecord, AvroRecords, AvroSchema};
 use millstream_formats::protobuf::{Protobuf, ProtobufRecord, ProtobufRecords, ProtobufSchema};
 use millstream_formats::registry::{
     Part, Registry, RegistryError, RegistrySettings, Schema, SchemaType, Subject, SubjectStrategy,
@@ -9,7 +14,7 @@ use millstream_formats::registry::{
 use millstream_tests::cluster::unique;
 use prost::Message;
 
-use crate::services::services;
+use crate::services::{Services, services};
 
 /// A schema, a change of it that a rule allows, and one that it does not.
 struct Change {
@@ -48,25 +53,55 @@ fn changes() -> Vec<Change> {
     };
     let mut changes = vec![
         of_avro("BACKWARD", &[ID, NOTE_OR_EMPTY], Some(&[ID, NOTE])),
+        of_avro("BACKWARD_TRANSITIVE", &[ID, NOTE_OR_EMPTY], Some(&[ID, NOTE])),
         of_avro("FORWARD", &[ID, NOTE], Some(&[NOTE])),
+        of_avro("FORWARD_TRANSITIVE", &[ID, NOTE], Some(&[NOTE])),
         of_avro("FULL", &[ID, NOTE_OR_EMPTY], Some(&[ID, NOTE])),
+        of_avro("FULL_TRANSITIVE", &[ID, NOTE_OR_EMPTY], Some(&[ID, NOTE])),
         of_avro("NONE", &[ID_AS_NUMBER], None),
     ];
-    changes.push(Change {
-        schema_type: SchemaType::Protobuf,
-        level: "BACKWARD",
-        before: protobuf("string id = 1;"),
-        compatible: protobuf("string id = 1; string note = 2;"),
-        incompatible: Some(protobuf("int32 id = 1;")),
-    });
-    changes.push(Change {
-        schema_type: SchemaType::Json,
-        level: "BACKWARD",
-        before: json(r#""id": {"type": "string"}"#),
-        compatible: json(r#""id": {"type": "string"}, "note": {"type": "string"}"#),
-        incompatible: Some(json(r#""id": {"type": "integer"}"#)),
-    });
+    for level in ["BACKWARD", "FORWARD", "FULL"] {
+        changes.push(Change {
+            schema_type: SchemaType::Protobuf,
+            level,
+            before: protobuf("string id = 1;"),
+            compatible: protobuf("string id = 1; string note = 2;"),
+            incompatible: Some(protobuf("int32 id = 1;")),
+        });
+        changes.push(Change {
+            schema_type: SchemaType::Json,
+            level,
+            before: json(r#""id": {"type": "string"}"#),
+            compatible: json(r#""id": {"type": "string"}, "note": {"type": "string"}"#),
+            incompatible: Some(json(r#""id": {"type": "integer"}"#)),
+        });
+    }
     changes
+}
+
+/// Each of three schemas goes with the one before it; the last one does not with the first.
+#[test]
+fn a_transitive_rule_looks_at_all_versions_of_a_subject() -> Result<()> {
+    let Some(services) = services() else { return Ok(()) };
+    let note = |schema: &str| avro(&[ID, &format!(r#"{{"name": "note", "type": {schema}}}"#)]);
+    // A reader of the last one finds no note in what the first one wrote, and has no default.
+    let of_readers = [avro(&[ID]), note(r#""string", "default": """#), note(r#""string""#)];
+    // A reader of the first one needs a note, which the last one does not write.
+    let of_writers = [note(r#""string""#), note(r#""string", "default": """#), avro(&[ID])];
+    for (level, versions) in [("BACKWARD", &of_readers), ("FORWARD", &of_writers), ("FULL", &of_readers)] {
+        for transitive in [false, true] {
+            let (registry, subject) = (services.registry(), unique("transitive"));
+            let [first, second, third] = versions.each_ref().map(|text| Schema::new(SchemaType::Avro, text));
+            registry.register(&subject, &first)?;
+            registry.register(&subject, &second)?;
+            let level = format!("{level}{}", if transitive { "_TRANSITIVE" } else { "" });
+            services.set_compatibility(&subject, &level)?;
+            let checked = registry.check_writable(&subject, &third);
+            assert_eq!(checked.is_err(), transitive, "{level}: {checked:?}");
+            assert_eq!(registry.register(&subject, &third).is_err(), transitive, "{level}");
+        }
+    }
+    Ok(())
 }
 
 #[test]
@@ -147,6 +182,53 @@ fn a_serde_is_refused_at_start_where_its_schema_is_not_compatible() -> Result<()
     let error = changed.check_writable().unwrap_err();
     assert!(error.to_string().contains("is not compatible with the latest one of subject"), "{error}");
     orders(&registry, &topic, "string id = 1; string note = 2;").check_writable()?;
+    Ok(())
+}
+
+/// Registers a schema of orders under a subject, and then has readers look at all that come after.
+fn registered(services: &Services, subject: &str, fields: &[&str]) -> Result<()> {
+    services.registry().register(subject, &Schema::new(SchemaType::Avro, avro(fields)))?;
+    services.set_compatibility(subject, "BACKWARD")
+}
+
+#[test]
+fn an_application_is_refused_at_start_where_a_sink_or_a_store_is_not_compatible() -> Result<()> {
+    let Some(services) = services() else { return Ok(()) };
+    let (registry, id) = (services.registry(), unique("start"));
+    let (input, output, changelog) = (format!("{id}-in"), format!("{id}-out"), format!("{id}-orders-changelog"));
+    let asked = |of_sink: &[&str], of_store: &[&str]| {
+        let serde = |topic: &str, fields: &[&str]| {
+            let reader = AvroSchema::parse(&avro(fields)).unwrap();
+            AvroRecords::read_as(&registry, Subject::Named(format!("{topic}-value")), reader)
+        };
+        let (of_sink, of_store) = (serde(&output, of_sink), serde(&changelog, of_store));
+        let (input, output) = (input.clone(), output.clone());
+        let define = move |b: &TopologyBuilder| {
+            let orders = b.stream(&Topic::<String, AvroRecord>::new(input.as_str(), Utf8, of_sink.clone()));
+            let latest = orders.group_by_key().reduce(Store::new("orders", Utf8, of_store.clone()), |_, new| new);
+            latest.to_stream().to(&Topic::new(output.as_str(), Utf8, of_sink.clone()));
+        };
+        let application = Application::new(Options::new(&id, "instance-0"), Arc::new(define)).unwrap();
+        application.check_writable().map_err(|error| error.to_string())
+    };
+    // Nothing is registered by asking.
+    for _ in 0..2 {
+        assert_eq!(asked(&[ID], &[ID]), Ok(()));
+        assert_eq!(asked(&[NOTE], &[NOTE]), Ok(()));
+    }
+    for topic in [&output, &changelog] {
+        registered(services, &format!("{topic}-value"), &[ID])?;
+    }
+    assert_eq!(asked(&[ID, NOTE_OR_EMPTY], &[ID, NOTE_OR_EMPTY]), Ok(()));
+    let error = asked(&[ID, NOTE], &[ID]).unwrap_err();
+    for told in [format!("sink {output}: "), format!("subject {output}-value: "), "note".to_owned()] {
+        assert!(error.contains(&told), "{error}");
+    }
+    let error = asked(&[ID], &[ID_AS_NUMBER]).unwrap_err();
+    for told in ["store orders", &format!("changelog is {changelog}: "), &format!("subject {changelog}-value: ")] {
+        assert!(error.contains(told), "{error}");
+    }
+    assert!(error.to_lowercase().contains("id") && !error.contains("sink"), "{error}");
     Ok(())
 }
 

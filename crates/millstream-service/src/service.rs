@@ -210,7 +210,7 @@ impl Service {
         let wait = broker_wait(settings);
         let plan = start::plan(&application, &*broker, wait)?;
         start::create_internal(&application, &*broker, &plan, wait)?;
-        start::check_sinks(&application, wait)?;
+        start::check_writable(&application, wait)?;
         tracing::info!(
             application_id,
             instance_id,

@@ -78,9 +78,9 @@ pub(crate) fn wait_for_registry(registry: &Registry, wait: Duration) -> Result<(
     answered.map_err(|error| Error::Start(BrokerError::new(ErrorKind::Fatal, format!("registry.url: {error}"))))
 }
 
-/// Asks the serdes of all sinks whether they can write: a schema registry may say no.
-pub(crate) fn check_sinks(application: &Application, wait: Duration) -> Result<(), Error> {
-    asked("whether the sinks can be written", wait, || application.check_sinks())
+/// Asks the serdes of all sinks and changelogs whether they can write: a schema registry may say no.
+pub(crate) fn check_writable(application: &Application, wait: Duration) -> Result<(), Error> {
+    asked("whether sinks and changelogs can be written", wait, || application.check_writable())
 }
 
 /// Asks until there is an answer: a cluster that comes up refuses some questions for a while.

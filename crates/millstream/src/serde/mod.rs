@@ -51,7 +51,7 @@ pub trait Serde<T>: Send + Sync + 'static {
     fn decode(&self, bytes: &[u8]) -> Result<T, SerdeError>;
 
     /// Whether values can be written at all, as far as can be said before there is one: a schema registry may refuse their
-    /// schema. Asked once, before the first record, of what writes to sinks and repartition topics.
+    /// schema. Asked once, before the first record, of what writes to sinks, repartition topics and changelogs.
     fn check_writable(&self) -> Result<(), SerdeError> {
         Ok(())
     }

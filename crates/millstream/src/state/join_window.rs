@@ -108,6 +108,10 @@ impl<K: Hash + Eq + 'static, V: 'static> StateStore for JoinWindowStore<K, V> {
         Some(&self.store.options)
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.store.check_writable()
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
         let rows = self.rows.borrow();

@@ -193,6 +193,10 @@ impl<R: KeyedRows<K, V>, K: Hash + Eq + Clone + 'static, V: 'static> StateStore 
         Some(&self.store.options)
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.store.check_writable()
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let rows = self.rows.borrow();
         let mut writer = RowWriter::new(&self.store, write);

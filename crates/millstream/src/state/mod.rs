@@ -84,6 +84,9 @@ pub(crate) trait StateStore {
     /// What its user said of it, by a [`Store`]; `None` if there is nothing to say.
     fn options(&self) -> Option<&StoreOptions>;
 
+    /// Whether its rows can be written at all, as far as their serdes can say before there is one.
+    fn check_writable(&self) -> Result<(), SerdeError>;
+
     /// Whether the changelog's row with this key is not of the user's making, so that versions say nothing about it.
     fn is_unversioned(&self, _key: &[u8]) -> bool {
         false

@@ -46,6 +46,10 @@ impl<K, A> StateStore for PartialRows<K, A> {
         None
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        Ok(())
+    }
+
     fn flush(&self, _stream_time: Timestamp, _write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         Ok(())
     }

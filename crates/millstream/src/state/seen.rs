@@ -84,6 +84,10 @@ impl<I: Hash + Eq + Clone + 'static> StateStore for SeenIds<I> {
         Some(&self.store.options)
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.store.key.check_writable()
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut id_bytes, mut time_bytes) = (Vec::new(), Vec::new());
         let ids = self.ids.borrow();

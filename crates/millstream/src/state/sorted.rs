@@ -126,6 +126,10 @@ impl<K: Ord + Clone + 'static, V: 'static> StateStore for SortedRows<K, V> {
         None
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.codec.value.check_writable()
+    }
+
     fn flush(&self, _stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut value_bytes) = (Vec::new(), Vec::new());
         let rows = self.rows.borrow();

@@ -25,6 +25,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SourceRo
         None
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        Ok(())
+    }
+
     // The topic is somebody else's, and so are its headers.
     fn is_unversioned(&self, _key: &[u8]) -> bool {
         true

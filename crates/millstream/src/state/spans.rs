@@ -387,6 +387,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for SpanRows
         Some(&self.store.options)
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.store.check_writable()
+    }
+
     fn is_unversioned(&self, key: &[u8]) -> bool {
         key == HANDED_OUT
     }

@@ -27,6 +27,13 @@ pub(crate) struct StoreOptions {
     pub(crate) upgrades: BTreeMap<u32, Arc<Upgrade>>,
 }
 
+impl<K: 'static, V: 'static> Store<K, V> {
+    /// Whether its serdes can write at all.
+    pub(super) fn check_writable(&self) -> Result<(), SerdeError> {
+        self.key.check_writable().and_then(|()| self.value.check_writable())
+    }
+}
+
 impl<K, V> Store<K, V> {
     /// The store `name`, its keys written by `key` and its values by `value`.
     pub fn new(name: impl Into<Arc<str>>, key: impl Serde<K>, value: impl Serde<V>) -> Self {

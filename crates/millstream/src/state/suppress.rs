@@ -204,6 +204,10 @@ impl<K: Hash + Eq + Clone + 'static, V: Clone + 'static> StateStore for Suppress
         Some(&self.store.options)
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.store.check_writable()
+    }
+
     fn flush(&self, _stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let (mut key_bytes, mut row_bytes, mut scratch) = (Vec::new(), Vec::new(), Vec::new());
         for (key, row, timestamp) in self.rows.borrow().changed() {

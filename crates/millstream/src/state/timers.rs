@@ -185,6 +185,10 @@ impl<K: Hash + Eq + Clone + 'static> StateStore for TimerRows<K> {
         Some(&self.store.options)
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.store.key.check_writable()
+    }
+
     fn flush(&self, _stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         let timers = self.timers.borrow();
         let mut writer = RowWriter::new(&self.store, write);

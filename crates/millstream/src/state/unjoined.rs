@@ -227,6 +227,10 @@ impl<K: Hash + Eq + 'static> StateStore for UnjoinedStore<K> {
         None
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.key.check_writable()
+    }
+
     fn flush(&self, stream_time: Timestamp, write: &mut WriteRow<'_>) -> Result<(), FlushError> {
         self.expire(stream_time);
         let mut key_bytes = Vec::new();

@@ -149,6 +149,10 @@ impl<K: Hash + Eq + Clone + 'static, V: 'static> StateStore for VersionedRows<K,
         Some(&self.store.options)
     }
 
+    fn check_writable(&self) -> Result<(), SerdeError> {
+        self.store.check_writable()
+    }
+
     /// A row for each version: with one for each key, as Kafka Streams has it, compaction would leave the latest one alone, and
     /// a restore would lose the history. (Kafka Streams therefore keeps compaction away for as long as the retention, by the
     /// brokers' clock, which is too short where history is replayed.)

@@ -129,17 +129,25 @@ pub struct Repartition {
 #[error("the topology is not valid: {}", .0.join("; "))]
 pub struct TopologyError(pub Vec<String>);
 
-/// Asks the serdes of all sinks whether they can write. First comes what they say no to, then whether any is to be asked again.
-pub(crate) fn check_sinks(application_id: &str, define: &Define) -> (Vec<String>, Option<SerdeError>) {
+/// Asks the serdes of all sinks, and of all stores with a changelog, whether they can write. First comes what they say no to, then
+/// whether any is to be asked again.
+pub(crate) fn check_writable(application_id: &str, define: &Define) -> (Vec<String>, Option<SerdeError>) {
     let builder = TopologyBuilder::new(application_id, GlobalStores::default());
     define(&builder);
     let graph = builder.graph.borrow();
+    let sinks = graph.sink_checks.iter().map(|SinkCheck { topic, check }| (format!("sink {topic}"), check()));
+    // A changelog that is a source topic is only read.
+    let stores = graph.stores.iter().filter(|store| !store.from_source).filter_map(|entry| {
+        let (store, changelog) = (entry.store.as_ref()?, entry.changelog?);
+        let place = format!("store {}, whose changelog is {}", entry.name, graph.topics[changelog.0 as usize]);
+        Some((place, store.check_writable()))
+    });
     let (mut refused, mut not_now) = (Vec::new(), None);
-    for SinkCheck { topic, check } in &graph.sink_checks {
-        match check() {
+    for (place, answer) in sinks.chain(stores) {
+        match answer {
             Ok(()) => {}
             Err(error) if error.is_transient() => not_now = Some(error),
-            Err(error) => refused.push(format!("sink {topic}: {error}")),
+            Err(error) => refused.push(format!("{place}: {error}")),
         }
     }
     (refused, not_now)

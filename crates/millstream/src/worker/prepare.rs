@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::Options;
 use crate::broker::{Broker, BrokerError, ErrorKind};
-use crate::topology::{Define, Plan, SubTopology, Topology, TopologyError, check_sinks};
+use crate::topology::{Define, Plan, SubTopology, Topology, TopologyError, check_writable};
 
 /// A topology with the options to run it: what all parts of an instance share.
 #[derive(Clone)]
@@ -54,13 +54,14 @@ impl Application {
         })
     }
 
-    /// Asks the serdes of all sinks whether they can write what they are to write, before the first record.
+    /// Asks the serdes of all sinks, and of all stores with a changelog, whether they can write what they are to write, before the
+    /// first record.
     ///
     /// # Errors
     /// [`StartError::Topology`] with all that is refused; [`StartError::Broker`] of the kind [`ErrorKind::Retry`] if what they
     /// ask does not answer now.
-    pub fn check_sinks(&self) -> Result<(), StartError> {
-        let (refused, not_now) = check_sinks(&self.options.application_id, &self.define);
+    pub fn check_writable(&self) -> Result<(), StartError> {
+        let (refused, not_now) = check_writable(&self.options.application_id, &self.define);
         match (refused.is_empty(), not_now) {
             (false, _) => Err(TopologyError(refused).into()),
             (true, Some(error)) => Err(BrokerError::new(ErrorKind::Retry, error.to_string()).into()),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use millstream::serde::SerdeError;
 use millstream::worker::Application;
@@ -140,7 +141,7 @@ fn sinks_are_asked_before_the_first_record() {
         let define =
             move |b: &TopologyBuilder| b.stream(&input()).to(&Topic::new("output", Nullable(Utf8).0, serde.clone()));
         let application = Application::new(Options::new("app", "a"), Arc::new(define)).unwrap();
-        application.check_sinks()
+        application.check_writable()
     };
     assert_eq!(asked(Ok(())), Ok(()));
     let refused = asked(Err(SerdeError::new("schema not compatible"))).unwrap_err();
@@ -148,6 +149,52 @@ fn sinks_are_asked_before_the_first_record() {
     let not_now = asked(Err(SerdeError::transient("away"))).unwrap_err();
     let millstream::worker::StartError::Broker(not_now) = not_now else { panic!("{not_now}") };
     assert_eq!((not_now.kind, not_now.message.as_str()), (millstream::broker::ErrorKind::Retry, "away"));
+}
+
+/// What `define` is told when its stores' values are of a serde that says this.
+fn asked_of_stores(
+    checks: Result<(), SerdeError>,
+    define: fn(&TopologyBuilder, Store<String, i64>),
+) -> Result<(), String> {
+    let serde = Waiting { checks, ..Waiting::new(0, 0) };
+    let define = move |b: &TopologyBuilder| define(b, Store::new("s", Utf8, serde.clone()));
+    let application = Application::new(Options::new("app", "a"), Arc::new(define)).unwrap();
+    application.check_writable().map_err(|error| error.to_string())
+}
+
+#[test]
+fn stores_with_a_changelog_are_asked_before_the_first_record() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let kinds: [fn(&TopologyBuilder, Store<String, i64>); 6] = [
+        |b, store| drop(b.stream(&input()).group_by_key().reduce(store, |_, new| new)),
+        |b, store| {
+            let windows = b.stream(&input()).group_by_key().windowed_by(TimeWindows::tumbling(SECOND));
+            windows.reduce(store, |_, new| new);
+        },
+        |b, store| {
+            let windows = b.stream(&input()).group_by_key().windowed_by(SlidingWindows::of(SECOND));
+            windows.reduce(store, |_, new| new);
+        },
+        |b, store| {
+            let windows = b.stream(&input()).group_by_key().windowed_by(SessionWindows::inactivity_gap(SECOND));
+            windows.reduce(store, |_, new| new);
+        },
+        |b, store| drop(b.versioned_table(&input(), store, SECOND)),
+        |b, store| {
+            let table = b.table(&input(), Store::new("table", Utf8, Be64));
+            table.suppress(Suppressed::until_time_limit(SECOND, Bound::unbounded()), store);
+        },
+    ];
+    for (kind, define) in kinds.into_iter().enumerate() {
+        assert_eq!(asked_of_stores(Ok(()), define), Ok(()), "{kind}");
+        let refused = asked_of_stores(Err(SerdeError::new("schema not compatible")), define).unwrap_err();
+        let expected = "store s, whose changelog is app-s-changelog: schema not compatible";
+        assert!(refused.ends_with(expected), "{kind}: {refused}");
+    }
+    let in_memory = |b: &TopologyBuilder, store: Store<String, i64>| {
+        b.stream(&input()).group_by_key().reduce(store.without_changelog(), |_, new| new);
+    };
+    assert_eq!(asked_of_stores(Err(SerdeError::new("never written")), in_memory), Ok(()));
 }
 
 #[test]
