@@ -45,6 +45,10 @@ pub fn avro(data: &[u8]) {
     }
     let (reader, plan) = &PAIRS[usize::from(*choice) % PAIRS.len()];
     let prepared = reader.prepared();
+    if plan.is_identity {
+        holds_the_bounds_of(plan, body, |rest| prepared.typed.read::<serde::de::IgnoredAny>(rest).is_ok());
+        holds_the_bounds_of(plan, body, |rest| prepared.values.read(rest).is_ok());
+    }
     let _ = planned(plan, body, |rest| prepared.typed.read::<serde::de::IgnoredAny>(rest));
     let Ok(value) = planned(plan, body, |rest| prepared.values.read(rest)) else { return };
     let mut written = Vec::new();
@@ -58,6 +62,14 @@ pub fn avro(data: &[u8]) {
         Ok(sorted(format!("{value:?}"))),
         "does not come back"
     );
+}
+
+/// What a reader takes by itself the plan takes.
+fn holds_the_bounds_of(plan: &Plan, body: &[u8], read: impl Fn(&mut &[u8]) -> bool) {
+    let mut rest = body;
+    if read(&mut rest) && rest.is_empty() {
+        assert_eq!(plan.run(body), Ok(None), "a reader takes what its plan does not");
+    }
 }
 
 /// Maps are in any order.

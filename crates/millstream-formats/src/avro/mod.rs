@@ -9,6 +9,7 @@
 mod compile;
 mod default;
 pub(crate) mod fuzz;
+mod plain;
 mod plan;
 mod reader;
 mod record;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use apache_avro::Schema;
 use apache_avro::writer::datum::GenericDatumWriter;
 
+use super::plain::PlainWriter;
 use super::typed::TypedReader;
 use super::value::ValueReader;
 use crate::registry::{self, Reference, RegisteredSchema, Registry, RegistryError, SchemaType};
@@ -24,6 +25,7 @@ pub(super) struct Prepared {
     pub(super) schema: Schema,
     pub(super) typed: TypedReader,
     pub(super) values: ValueReader,
+    pub(super) plain: PlainWriter,
     pub(super) writer: GenericDatumWriter<'static>,
 }
 
@@ -186,9 +188,10 @@ fn prepare(number: u32, (registered, referenced): &Key) -> Result<Prepared, Sche
     let lent: &'static Schema = Box::leak(Box::new(schema.clone()));
     let typed = TypedReader::new(lent).map_err(invalid)?;
     let values = ValueReader::new(lent).map_err(invalid)?;
+    let plain = PlainWriter::new(lent).map_err(invalid)?;
     let writer = GenericDatumWriter::builder(lent).build().map_err(invalid)?;
     let name = schema.name().map_or_else(|| kind_of(&schema).to_owned(), |name| name.fullname(None));
-    Ok(Prepared { number, name, registered: registered.clone(), schema, typed, values, writer })
+    Ok(Prepared { number, name, registered: registered.clone(), schema, typed, values, plain, writer })
 }
 
 /// What a schema is, as one word.

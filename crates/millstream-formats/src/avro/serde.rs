@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ::serde::Serialize;
@@ -23,13 +24,16 @@ struct Typed {
     schema: AvroSchema,
     id: OnceLock<SchemaId>,
     plans: Plans,
+    /// Whether no value was met that is not plain: then it is not tried again.
+    are_plain: AtomicBool,
 }
 
 impl Avro {
     /// Values of that schema, which the registry has, or gets, under that subject. The registry is asked with the first value.
     pub fn new(registry: &Registry, subject: impl Into<String>, schema: AvroSchema) -> Self {
         let (registry, subject) = (registry.clone(), subject.into());
-        Avro(Arc::new(Typed { registry, subject, schema, id: OnceLock::new(), plans: Plans::default() }))
+        let (id, plans, are_plain) = (OnceLock::new(), Plans::default(), AtomicBool::new(true));
+        Avro(Arc::new(Typed { registry, subject, schema, id, plans, are_plain }))
     }
 
     /// The values of a topic, under the subject `TOPIC-value`.
@@ -64,8 +68,16 @@ impl<T: Serialize + DeserializeOwned> Serde<T> for Avro {
     fn encode(&self, value: &T, out: &mut Vec<u8>) -> Result<(), SerdeError> {
         let (id, start) = (self.id()?, out.len());
         frame::write(id, out);
-        let written = self.0.schema.prepared().writer.write_ser(out, value);
-        written.map(|_| ()).map_err(|error| unwritable(self.0.schema, &error, out, start))
+        let (prepared, body) = (self.0.schema.prepared(), out.len());
+        if self.0.are_plain.load(Ordering::Relaxed) {
+            if prepared.plain.write(value, out).is_ok() {
+                return Ok(());
+            }
+            out.truncate(body);
+        }
+        prepared.writer.write_ser(out, value).map_err(|error| unwritable(self.0.schema, &error, out, start))?;
+        self.0.are_plain.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     fn decode(&self, bytes: &[u8]) -> Result<T, SerdeError> {

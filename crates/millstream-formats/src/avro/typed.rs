@@ -1,4 +1,4 @@
-//! Reads Rust values by serde's data model, from bytes that a plan has passed: what `apache_avro` writes of a type is read as it
+//! Reads Rust values by serde's data model, within the bounds that a plan holds: what `apache_avro` writes of a type is read as it
 //! reads it. But texts and bytes are lent, numbers are read into whatever type has room for them, and a struct may have another
 //! name than its record.
 
@@ -14,7 +14,7 @@ use serde::de::{
 
 use super::compile::{Physical, physical};
 use super::schema::kind_of;
-use super::walk::{Input, Walked};
+use super::walk::{DEEP_MAX, Input, Walked, deeper};
 
 /// Reads values of one schema.
 pub(super) struct TypedReader {
@@ -31,9 +31,9 @@ impl TypedReader {
     pub(super) fn read<T: DeserializeOwned>(&self, bytes: &mut &[u8]) -> Result<T, TypedError> {
         let all: &[u8] = bytes;
         let mut input = Input::new(all);
-        let value = T::deserialize(
-            Reader { input: &mut input, schema: self.schema, names: self.names.get_names() }.resolved()?,
-        )?;
+        let names = self.names.get_names();
+        let value =
+            T::deserialize(Reader { input: &mut input, schema: self.schema, names, deep: DEEP_MAX }.resolved()?)?;
         *bytes = &bytes[all.len() - input.rest().len()..];
         Ok(value)
     }
@@ -68,10 +68,14 @@ struct Reader<'a, 'de> {
     input: &'a mut Input<'de>,
     schema: &'static Schema,
     names: &'a NamesRef<'static>,
+    /// How deep values in it may lie.
+    deep: usize,
 }
 
 impl<'de> Reader<'_, 'de> {
+    #[inline]
     fn resolved(mut self) -> Result<Self, TypedError> {
+        self.input.spend(1)?;
         if let Schema::Ref { name } = self.schema {
             let found = self.names.get(name);
             self.schema = found.ok_or_else(|| TypedError(format!("there is no schema named {name}")))?;
@@ -80,15 +84,21 @@ impl<'de> Reader<'_, 'de> {
     }
 
     /// The same input, for a value of a part of the schema.
+    #[inline]
     fn part(&mut self, schema: &'static Schema) -> Result<Reader<'_, 'de>, TypedError> {
-        Reader { input: self.input, schema, names: self.names }.resolved()
+        Reader { input: self.input, schema, names: self.names, deep: deeper(self.deep)? }.resolved()
     }
 
     /// What is in a union; what is none stays.
     fn within(self) -> Result<Self, TypedError> {
         let Schema::Union(of) = self.schema else { return Ok(self) };
         let branch = branch(self.input, of.variants())?.1;
-        Reader { schema: branch, ..self }.resolved()
+        self.in_its_place(branch)
+    }
+
+    /// For what is within and has no bytes of its own.
+    fn in_its_place(self, schema: &'static Schema) -> Result<Self, TypedError> {
+        Reader { schema, deep: deeper(self.deep)?, ..self }.resolved()
     }
 
     #[cold]
@@ -147,7 +157,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
         let mut this = self.within()?;
         match physical(this.schema) {
             Physical::Null => visitor.visit_unit(),
-            Physical::Boolean => visitor.visit_bool(this.input.take(1)? == [1]),
+            Physical::Boolean => visitor.visit_bool(this.input.boolean()?),
             Physical::Int => visitor.visit_i32(this.input.int()?),
             Physical::Long => visitor.visit_i64(this.input.long()?),
             Physical::Float => visitor.visit_f32(f32::from_le_bytes(this.input.array()?)),
@@ -235,7 +245,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
             && of.name.name() == name
             && let [field] = of.fields.as_slice()
         {
-            return visitor.visit_newtype_struct(Reader { schema: &field.schema, ..self }.resolved()?);
+            return visitor.visit_newtype_struct(self.in_its_place(&field.schema)?);
         }
         visitor.visit_newtype_struct(self)
     }
@@ -295,7 +305,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
             Schema::String => visitor.visit_enum(BorrowedStrDeserializer::new(text(self.input)?)),
             Schema::Union(of) => {
                 let (number, found) = branch(self.input, of.variants())?;
-                let reader = Reader { schema: found, ..self }.resolved()?;
+                let reader = self.in_its_place(found)?;
                 visitor.visit_enum(Variant { number, reader })
             }
             _ => Err(self.wrong("an enum")),
@@ -452,7 +462,7 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
             && let [field] = of.fields.as_slice()
             && of.attributes.get(union) == Some(&serde_json::Value::Bool(true))
         {
-            return seed.deserialize(Reader { schema: &field.schema, ..self.reader }.resolved()?);
+            return seed.deserialize(self.reader.in_its_place(&field.schema)?);
         }
         seed.deserialize(self.reader)
     }

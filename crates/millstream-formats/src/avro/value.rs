@@ -1,4 +1,4 @@
-//! Reads values whose type is known only at run time, from bytes that a plan has passed.
+//! Reads values whose type is known only at run time, within the bounds that a plan holds.
 //!
 //! `apache_avro`'s own reader takes a value that is cut off for null, and so much stack for each level that few fit on a thread's.
 
@@ -8,7 +8,7 @@ use apache_avro::schema::{InnerDecimalSchema, NamesRef, ResolvedSchema, UuidSche
 use apache_avro::types::Value;
 use apache_avro::{Decimal, Duration, Schema, Uuid};
 
-use super::walk::{Input, Walked};
+use super::walk::{DEEP_MAX, Input, Walked, deeper};
 
 /// Reads values of one schema.
 pub(super) struct ValueReader {
@@ -25,7 +25,7 @@ impl ValueReader {
     pub(super) fn read(&self, bytes: &mut &[u8]) -> Walked<Value> {
         let all: &[u8] = bytes;
         let mut reader = Reader { input: Input::new(all), names: self.names.get_names() };
-        let value = reader.value(self.schema)?;
+        let value = reader.value(self.schema, DEEP_MAX)?;
         let left = reader.input.rest().len();
         *bytes = &bytes[all.len() - left..];
         Ok(value)
@@ -38,14 +38,16 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn value(&mut self, schema: &Schema) -> Walked<Value> {
+    /// A value, and others in it that lie at most so deep.
+    fn value(&mut self, schema: &Schema, deep: usize) -> Walked<Value> {
+        self.input.spend(1)?;
         match schema {
-            Schema::Array(of) => self.array(&of.items),
-            Schema::Map(of) => self.map(&of.types),
-            Schema::Union(of) => self.union(of.variants()),
-            Schema::Record(of) => self.record(&of.fields),
+            Schema::Array(of) => self.array(&of.items, deeper(deep)?),
+            Schema::Map(of) => self.map(&of.types, deeper(deep)?),
+            Schema::Union(of) => self.union(of.variants(), deeper(deep)?),
+            Schema::Record(of) => self.record(&of.fields, deeper(deep)?),
             Schema::Ref { name } => match self.names.get(name) {
-                Some(schema) => self.value(schema),
+                Some(schema) => self.value(schema, deep),
                 None => Err(format!("there is no schema named {name}")),
             },
             other => self.leaf(other),
@@ -53,7 +55,7 @@ impl Reader<'_> {
     }
 
     #[inline(never)]
-    fn array(&mut self, item: &Schema) -> Walked<Value> {
+    fn array(&mut self, item: &Schema, deep: usize) -> Walked<Value> {
         let mut items = Vec::new();
         loop {
             let count = self.input.block()?;
@@ -61,13 +63,13 @@ impl Reader<'_> {
                 return Ok(Value::Array(items));
             }
             for _ in 0..count {
-                items.push(self.value(item)?);
+                items.push(self.value(item, deep)?);
             }
         }
     }
 
     #[inline(never)]
-    fn map(&mut self, of: &Schema) -> Walked<Value> {
+    fn map(&mut self, of: &Schema, deep: usize) -> Walked<Value> {
         let mut entries = HashMap::new();
         loop {
             let count = self.input.block()?;
@@ -76,25 +78,25 @@ impl Reader<'_> {
             }
             for _ in 0..count {
                 let key = self.text()?;
-                let value = self.value(of)?;
+                let value = self.value(of, deep)?;
                 entries.insert(key, value);
             }
         }
     }
 
     #[inline(never)]
-    fn union(&mut self, branches: &[Schema]) -> Walked<Value> {
+    fn union(&mut self, branches: &[Schema], deep: usize) -> Walked<Value> {
         let number = self.input.long()?;
         let branch = usize::try_from(number).ok().and_then(|number| branches.get(number));
         let branch = branch.ok_or_else(|| format!("found branch {number} of a union that has {}", branches.len()))?;
-        Ok(Value::Union(number as u32, Box::new(self.value(branch)?)))
+        Ok(Value::Union(number as u32, Box::new(self.value(branch, deep)?)))
     }
 
     #[inline(never)]
-    fn record(&mut self, fields: &[apache_avro::schema::RecordField]) -> Walked<Value> {
+    fn record(&mut self, fields: &[apache_avro::schema::RecordField], deep: usize) -> Walked<Value> {
         let mut values = Vec::with_capacity(fields.len());
         for field in fields {
-            values.push((field.name.clone(), self.value(&field.schema)?));
+            values.push((field.name.clone(), self.value(&field.schema, deep)?));
         }
         Ok(Value::Record(values))
     }
@@ -102,7 +104,7 @@ impl Reader<'_> {
     #[inline(never)]
     fn leaf(&mut self, schema: &Schema) -> Walked<Value> {
         Ok(match schema {
-            Schema::Boolean => Value::Boolean(self.input.take(1)? == [1]),
+            Schema::Boolean => Value::Boolean(self.input.boolean()?),
             Schema::Int => Value::Int(self.input.int()?),
             Schema::Date => Value::Date(self.input.int()?),
             Schema::TimeMillis => Value::TimeMillis(self.input.int()?),

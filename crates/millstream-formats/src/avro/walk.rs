@@ -3,7 +3,7 @@
 use super::plan::{Node, NodeId, Plan, RecordPlan, Source, Step};
 
 /// How deep values may lie in others: what decodes them and writes them again takes stack for each level.
-const DEEP_MAX: usize = 64;
+pub(super) const DEEP_MAX: usize = 64;
 /// How many steps a value may take beside some for each of its bytes. Values that take no bytes, as nulls do, take steps.
 const STEPS_MIN: u64 = 65_536;
 const STEPS_PER_BYTE: u64 = 16;
@@ -14,8 +14,7 @@ impl Plan {
     /// Checks `bytes`, which are to be one value and nothing else. Returns them as the reader's schema has them; `None` if that
     /// is what they are.
     pub(super) fn run(&self, bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
-        let steps = STEPS_MIN + STEPS_PER_BYTE * bytes.len() as u64;
-        let mut walk = Walk { nodes: &self.nodes, input: Input::new(bytes), out: Vec::new(), steps };
+        let mut walk = Walk { nodes: &self.nodes, input: Input::new(bytes), out: Vec::new() };
         if !self.is_identity {
             walk.out.reserve(bytes.len() + 32);
         }
@@ -34,8 +33,6 @@ struct Walk<'a> {
     nodes: &'a [Node],
     input: Input<'a>,
     out: Vec<u8>,
-    /// How many more steps it may take.
-    steps: u64,
 }
 
 impl Walk<'_> {
@@ -43,16 +40,10 @@ impl Walk<'_> {
     fn value(&mut self, node: NodeId, is_kept: bool, deep: usize) -> Result<(), String> {
         self.spend(1)?;
         let nodes = self.nodes;
-        let deeper =
-            || deep.checked_sub(1).ok_or_else(|| format!("found values within values, more than {DEEP_MAX} deep"));
+        let deeper = || deeper(deep);
         match &nodes[node] {
             Node::Null => Ok(()),
-            Node::Boolean => match self.input.bytes.get(self.input.at) {
-                Some(other @ 2..) => {
-                    Err(format!("found {other:#04x} at byte {}; a boolean is 0x00 or 0x01", self.input.at))
-                }
-                _ => self.fixed(1, is_kept),
-            },
+            Node::Boolean => self.input.boolean().map(|value| self.put(&[value.into()], is_kept)),
             Node::Int => self.input.int().map(|value| self.put_long(value.into(), is_kept)),
             Node::Long => self.input.long().map(|value| self.put_long(value, is_kept)),
             Node::Float => self.fixed(4, is_kept),
@@ -163,12 +154,7 @@ impl Walk<'_> {
     /// Blocks of items, each with its count in front, up to one of none.
     fn blocks(&mut self, is_kept: bool, mut item: impl FnMut(&mut Self) -> Result<(), String>) -> Result<(), String> {
         loop {
-            self.spend(1)?;
             let count = self.input.block()?;
-            if count as u64 > self.steps {
-                let (at, bytes) = (self.input.at, self.input.bytes.len());
-                return Err(format!("found a block of {count} items at byte {at}, in a value of {bytes} bytes"));
-            }
             self.put_long(count, is_kept);
             if count == 0 {
                 return Ok(());
@@ -180,13 +166,7 @@ impl Walk<'_> {
     }
 
     fn spend(&mut self, steps: u64) -> Result<(), String> {
-        self.steps = self.steps.checked_sub(steps).ok_or_else(|| {
-            format!(
-                "found more values than {} bytes may stand for: too much work for one record",
-                self.input.bytes.len()
-            )
-        })?;
-        Ok(())
+        self.input.spend(steps)
     }
 
     /// Writes the bytes that were taken last.
@@ -218,15 +198,50 @@ impl Walk<'_> {
 /// What was found instead.
 pub(super) type Walked<T> = Result<T, String>;
 
-/// Bytes, and how far they are read.
+/// How deep what is within a value may lie, that may lie so deep itself.
+#[inline]
+pub(super) fn deeper(deep: usize) -> Walked<usize> {
+    deep.checked_sub(1).ok_or_else(|| format!("found values within values, more than {DEEP_MAX} deep"))
+}
+
+/// Bytes, how far they are read, and how much work they may still make.
 pub(super) struct Input<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// How many more steps may be taken.
+    steps: u64,
 }
 
 impl<'a> Input<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Input { bytes, at: 0 }
+        Input { bytes, at: 0, steps: STEPS_MIN + STEPS_PER_BYTE * bytes.len() as u64 }
+    }
+
+    /// Takes steps of those that the bytes may make.
+    #[inline]
+    pub(super) fn spend(&mut self, steps: u64) -> Walked<()> {
+        match self.steps.checked_sub(steps) {
+            Some(left) => {
+                self.steps = left;
+                Ok(())
+            }
+            None => Err(format!(
+                "found more values than {} bytes may stand for: too much work for one record",
+                self.bytes.len()
+            )),
+        }
+    }
+
+    #[inline]
+    pub(super) fn boolean(&mut self) -> Walked<bool> {
+        match self.bytes.get(self.at) {
+            Some(byte @ 0..=1) => {
+                self.at += 1;
+                Ok(*byte == 1)
+            }
+            Some(other) => Err(format!("found {other:#04x} at byte {}; a boolean is 0x00 or 0x01", self.at)),
+            None => self.take(1).map(|_| false),
+        }
     }
 
     pub(super) fn position(&self) -> usize {
@@ -297,13 +312,21 @@ impl<'a> Input<'a> {
 
     /// How many items the next block of an array or a map has; none in the last one.
     pub(super) fn block(&mut self) -> Walked<i64> {
-        let count = self.long()?;
-        if count >= 0 {
-            return Ok(count);
+        self.spend(1)?;
+        let mut count = self.long()?;
+        if count < 0 {
+            // How many bytes the block has is for who wants to pass it over.
+            self.long()?;
+            count = count.checked_neg().ok_or_else(|| "found a block of 2^63 items".to_owned())?;
         }
-        // How many bytes the block has is for who wants to pass it over.
-        self.long()?;
-        count.checked_neg().ok_or_else(|| "found a block of 2^63 items".to_owned())
+        match count as u64 > self.steps {
+            true => Err(format!(
+                "found a block of {count} items at byte {}, in a value of {} bytes",
+                self.at,
+                self.bytes.len()
+            )),
+            false => Ok(count),
+        }
     }
 }
 
