@@ -13,13 +13,21 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The texts in quotes of a list in `.cargo/deny.toml`; of an inline table, the first.
-fn list(name: &str) -> Vec<String> {
+/// The lines of a list in `.cargo/deny.toml`, of each the texts in quotes.
+fn lines(name: &str) -> Vec<Vec<String>> {
     let text = read(".cargo/deny.toml");
     let list = text.split(&format!("\n{name} = [")).nth(1).unwrap_or_else(|| panic!("no {name} in .cargo/deny.toml"));
     let list = list.split("\n]").next().unwrap();
     let lines = list.lines().map(|line| line.split('#').next().unwrap());
-    lines.filter_map(|line| line.split('"').nth(1).map(str::to_owned)).collect()
+    lines
+        .map(|line| line.split('"').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+        .filter(|texts| !texts.is_empty())
+        .collect()
+}
+
+/// The first text in quotes of each.
+fn list(name: &str) -> Vec<String> {
+    lines(name).into_iter().map(|texts| texts[0].clone()).collect()
 }
 
 /// Name, version, source and checksum of each package in `Cargo.lock`.
@@ -37,6 +45,11 @@ fn locked() -> Vec<(String, String, Option<String>, bool)> {
     packages
 }
 
+/// Whether it is none of the workspace's.
+fn is_foreign(name: &str) -> bool {
+    !["millstream", "flights", "word-count"].iter().any(|own| name.starts_with(own))
+}
+
 #[test]
 fn packages_come_from_the_default_registry_with_a_checksum() {
     let sources: BTreeSet<String> = locked().into_iter().filter_map(|(.., source, _)| source).collect();
@@ -52,21 +65,49 @@ fn packages_come_from_the_default_registry_with_a_checksum() {
             assert!(!text.contains(elsewhere), "{path}: {elsewhere} names another place for packages");
         }
     }
-    let own = ["millstream", "flights", "word-count"];
     for (name, version, source, has_checksum) in locked() {
         match source {
             Some(source) => assert!(has_checksum, "{name} {version} comes from {source}"),
-            None => assert!(own.iter().any(|own| name.starts_with(own)), "{name} {version} comes from a folder"),
+            None => assert!(!is_foreign(&name), "{name} {version} comes from a folder"),
+        }
+    }
+}
+
+/// The packages of `Cargo.lock` that depend on that one.
+fn dependents(name: &str) -> Vec<String> {
+    let text = read("Cargo.lock");
+    let depends = |package: &&str| {
+        let list = package.split("dependencies = [").nth(1).unwrap_or_default();
+        list.split('"').skip(1).step_by(2).any(|dependency| dependency.split(' ').next() == Some(name))
+    };
+    let name_of = |package: &str| package.split('"').nth(1).unwrap().to_owned();
+    text.split("[[package]]").skip(1).filter(depends).map(name_of).collect()
+}
+
+#[test]
+fn banned_packages_are_not_there() {
+    let banned = lines("deny");
+    assert!(banned.contains(&vec!["native-tls".to_owned()]), "{banned:?}");
+    // Behind a package those that may depend on it nevertheless.
+    for (package, wrappers) in banned.iter().map(|texts| texts.split_first().unwrap()) {
+        for (name, version, ..) in locked() {
+            assert!(name != *package || !wrappers.is_empty(), "{name} {version} is banned by .cargo/deny.toml");
+        }
+        for dependent in dependents(package) {
+            assert!(wrappers.contains(&dependent), "{dependent} depends on {package}, which is for {wrappers:?}");
         }
     }
 }
 
 #[test]
-fn banned_packages_are_not_there() {
-    let banned = list("deny");
-    assert!(banned.contains(&"native-tls".to_owned()), "{banned:?}");
-    for (name, version, ..) in locked() {
-        assert!(!banned.contains(&name), "{name} {version} is banned by .cargo/deny.toml");
+fn what_is_distributed_depends_on_no_package_with_an_exception() {
+    for package in list("exceptions") {
+        let (mut reached, mut next) = (BTreeSet::new(), vec![package.clone()]);
+        while let Some(name) = next.pop() {
+            next.extend(dependents(&name).into_iter().filter(|dependent| reached.insert(dependent.clone())));
+        }
+        let own: Vec<&String> = reached.iter().filter(|name| !is_foreign(name)).collect();
+        assert_eq!(own, ["millstream-bench"], "{package} is for what is not distributed");
     }
 }
 
@@ -104,10 +145,12 @@ fn licenses_are_among_those_allowed() {
     let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     assert!(packages.len() > 100, "{} packages", packages.len());
-    let allowed = list("allow");
+    let (allowed, exceptions) = (list("allow"), lines("exceptions"));
     for package in packages {
         let name = package["name"].as_str().unwrap();
         let license = package["license"].as_str().unwrap_or_else(|| panic!("{name} names no license"));
+        let excepted = exceptions.iter().filter(|texts| texts[0] == name).flat_map(|texts| &texts[1..]);
+        let allowed: Vec<String> = allowed.iter().chain(excepted).cloned().collect();
         assert!(is_allowed(license, &allowed), "{name} is under {license}, which .cargo/deny.toml does not allow");
     }
 }

@@ -1,4 +1,5 @@
-//! Millstream beside other contestants on a real Kafka, one command a workload.
+//! Millstream beside other contestants on a real Kafka, one command a workload; and its Avro beside other libraries'
+//! (`cargo compare-avro`, [`compare_avro`]).
 //!
 //! `cargo compare pass-through` loads bids into a topic, lets each contestant work through them in a process of its
 //! own, in turn and in several rounds, and reports medians. Every round writes to fresh topics, which are read afterwards:
@@ -44,6 +45,7 @@
 //! arguments there asks for one more pass. With `endless` instead of `bounded` it writes the line when all its tasks run, and
 //! ends when its input does.
 
+mod avro;
 mod cli;
 mod cluster;
 mod compare;
@@ -64,4 +66,5 @@ mod process;
 mod report;
 mod workloads;
 
+pub use avro::main as compare_avro;
 pub use cli::main;
