@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::ClientError;
+use super::{ClientError, NAP, patient};
 use crate::broker::{
     Assignment, Broker, BrokerError, ErrorKind, Fetched, Message, PartitionReader, Position, TopicPartition,
 };
@@ -33,14 +33,14 @@ pub fn read_all<K: 'static, V: 'static>(
     patience: Duration,
 ) -> Result<Vec<Placed<K, V>>, ClientError> {
     let name = topic.name();
-    let Some(described) = broker.describe(&[name])?.remove(0) else {
+    let Some(described) = patient(patience, || broker.describe(&[name]))?.remove(0) else {
         return Err(BrokerError::new(ErrorKind::Fatal, format!("topic {name} does not exist")).into());
     };
     let partitions: Vec<_> = (0..described.partitions).map(|number| TopicPartition::new(name, number)).collect();
-    let ends = broker.end_offsets(&partitions)?;
+    let ends = patient(patience, || broker.end_offsets(&partitions))?;
     let mut reading = Vec::new();
     for (partition, end) in partitions.into_iter().zip(ends) {
-        let reader = open(broker, &partition)?;
+        let reader = patient(patience, || open(broker, &partition))?;
         reading.push(Reading { partition, reader, position: 0, end, records: Vec::new() });
     }
     let mut silent = Duration::ZERO;
@@ -49,7 +49,7 @@ pub fn read_all<K: 'static, V: 'static>(
         for reading in &mut reading[waiting..] {
             moved |= match reading.read(topic) {
                 Err(ClientError::Broker(error)) if error.kind == ErrorKind::Fenced => {
-                    reading.begin_anew(broker)?;
+                    patient(patience, || reading.begin_anew(broker))?;
                     false
                 }
                 read => read?,
@@ -72,9 +72,6 @@ fn open(broker: &dyn Broker, partition: &TopicPartition) -> Result<Box<dyn Parti
     let waker = Arc::new(move || this.unpark());
     broker.reader(Assignment { partition: partition.clone(), from: Position::Beginning, waker })
 }
-
-/// How long is waited at once when nothing is here.
-const NAP: Duration = Duration::from_millis(20);
 
 /// A partition that is being read.
 struct Reading<K, V> {
