@@ -57,7 +57,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         let times: Vec<Duration> = firsts.map(|first| first - killed).collect();
         let gaps = (0..seen.len()).filter(|partition| !is_victims(partition)).map(|partition| seen[partition].gap());
         let (slow, gap) = (times.iter().max().copied().unwrap_or_default(), gaps.max().unwrap_or_default());
-        say(&format!("run {} of {}: {slow:.0?}; the others' longest gap {gap:.0?}", run + 1, scale.runs));
+        say(&format!(
+            "run {} of {}: {} ms; the others' longest gap {} ms",
+            run + 1,
+            scale.runs,
+            slow.as_millis(),
+            gap.as_millis()
+        ));
         all.extend(times);
         slowest.push(slow);
         others.push(gap);

@@ -59,9 +59,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         }
         let written = stage.input.written() - written;
         say(&format!(
-            "run {} of {}: longest gap {longest:.0?}; {restored} records restored, {written} written meanwhile",
+            "run {} of {}: longest gap {} ms; {restored} records restored, {written} written meanwhile",
             run + 1,
-            scale.runs
+            scale.runs,
+            longest.as_millis()
         ));
         tails_only &= restored <= written * (1 + scale.standby_replicas as u64);
         if restored >= restored_max {

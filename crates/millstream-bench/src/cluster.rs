@@ -119,7 +119,9 @@ impl Cluster {
 
     /// Deletes all topics made here.
     pub(crate) fn delete_topics(&self) -> Result<()> {
-        self.delete(std::mem::take(&mut *self.topics.lock().expect("no panic while topics are noted")))
+        // A statement of its own: `delete` locks them, too.
+        let topics = std::mem::take(&mut *self.topics.lock().expect("no panic while topics are noted"));
+        self.delete(topics)
     }
 
     fn delete(&self, names: Vec<String>) -> Result<()> {
