@@ -70,9 +70,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         stage.instances.start_again(victim)?;
         stage.wait_until_calm()?;
     }
-    stage.end()?;
     let demand = SESSION + BEYOND_SESSION;
     let ok = slowest.iter().all(|time| *time <= demand);
+    stage.end(ok)?;
     let (partitions, slowest_of_run, others_gap) = (Spread::of(&all), Spread::of(&slowest), Spread::of(&others));
     let (session_timeout_ms, demand_ms) = (SESSION.as_millis(), demand.as_millis());
     let (keys, runs) = (scale.keys, scale.runs);

@@ -49,6 +49,7 @@ impl Worker {
                 Err(error) => {
                     tracing::info!(%task, from, error, "its state is not taken from another instance");
                     busy = true;
+                    self.seek_again(task, now);
                 }
             }
         }

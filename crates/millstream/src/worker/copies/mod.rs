@@ -6,6 +6,7 @@ mod warm_copy;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::standby::Search;
 pub(super) use self::warm_copy::WarmCopy;
 use self::warm_copy::{limit, positions};
 use super::step::RETRY_MS;
@@ -20,8 +21,8 @@ pub(super) struct Copies {
     pub(super) all: Vec<WarmCopy>,
     /// The tasks of which standbys are wanted; for each, how far its changelogs may be read, where that is limited.
     wanted: BTreeMap<TaskId, Vec<i64>>,
-    /// For the standbys to begin: since when another instance is looked for that has the state, and when next.
-    sought: BTreeMap<TaskId, (Timestamp, Timestamp)>,
+    /// For which standbys another instance is looked for that has the state.
+    sought: BTreeMap<TaskId, Search>,
     /// Those that cannot be kept, as a row of theirs cannot be read: whoever runs the task says so too.
     given_up: BTreeSet<TaskId>,
     /// Whose turn it is to be read first.

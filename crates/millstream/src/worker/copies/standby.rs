@@ -17,6 +17,17 @@ const PUBLISH_MS: i64 = 100;
 /// be told yet where they are.
 const SEEK_MS: i64 = 3_000;
 const SEEK_AGAIN_MS: i64 = 200;
+/// How often it may break off to take it, as it does when the other one gives the task away.
+const BROKEN_OFF_MAX: u32 = 5;
+
+/// A search for another instance that has a task's state.
+#[derive(Clone, Copy)]
+pub(super) struct Search {
+    /// Since when there was nobody.
+    since: Timestamp,
+    next: Timestamp,
+    broken_off: u32,
+}
 
 /// What came of looking for somebody who has a task's state.
 enum Sought {
@@ -44,13 +55,22 @@ impl Worker {
 
     /// Looks for another instance that has the state of a task of which a standby is to begin.
     fn seek(&mut self, task: TaskId, now: Timestamp) -> Sought {
-        let since = self.copies.sought.get(&task).map_or(now, |(since, _)| *since);
-        if !(0..SEEK_MS).contains(&(now - since)) || !self.may_have_peers() {
+        let search = self.copies.sought.entry(task).or_insert(Search { since: now, next: now, broken_off: 0 });
+        search.next = now + SEEK_AGAIN_MS;
+        let is_over = !(0..SEEK_MS).contains(&(now - search.since)) || search.broken_off > BROKEN_OFF_MAX;
+        if is_over || !self.may_have_peers() {
             self.copies.sought.remove(&task);
             return Sought::Nobody;
         }
-        self.copies.sought.insert(task, (since, now + SEEK_AGAIN_MS));
         self.begin_to_take_over(task).map_or(Sought::NotYet, Sought::Found)
+    }
+
+    /// A standby was not filled to the end: another instance is looked for anew.
+    pub(super) fn seek_again(&mut self, task: TaskId, now: Timestamp) {
+        if let Some(search) = self.copies.sought.get_mut(&task) {
+            (search.since, search.next) = (now, now + SEEK_AGAIN_MS);
+            search.broken_off += 1;
+        }
     }
 
     /// Makes standbys of the copies that are wanted; one at a time, as that takes a moment.
@@ -60,7 +80,7 @@ impl Worker {
         };
         let is_standby =
             |task: &TaskId| self.copies.all.iter().any(|copy| copy.task == *task && copy.parked_until.is_none());
-        let waits = |task: &TaskId| self.copies.sought.get(task).is_some_and(|(_, next)| now < *next);
+        let waits = |task: &TaskId| self.copies.sought.get(task).is_some_and(|search| now < search.next);
         let can_begin =
             |task: &TaskId| !self.copies.given_up.contains(task) && !is_here(task) && !is_standby(task) && !waits(task);
         let Some(task) = self.copies.wanted.keys().copied().find(can_begin) else { return Ok(false) };
