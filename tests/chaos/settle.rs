@@ -2,6 +2,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use millstream::broker::{Broker, TopicPartition};
+use millstream::client::patient;
 use millstream_tests::check::{Findings, check};
 use millstream_tests::workload::{PARTITIONS, Workload};
 
@@ -17,8 +18,9 @@ pub(crate) fn wait_for_outputs(broker: &dyn Broker, workload: &Workload) -> Resu
     let partitions: Vec<TopicPartition> =
         (0..PARTITIONS).map(|partition| TopicPartition::new(counts.name(), partition)).collect();
     let since = Instant::now();
-    let before = broker.end_offsets(&partitions)?;
-    while broker.end_offsets(&partitions)? == before {
+    let ends = || patient(QUIET, || broker.end_offsets(&partitions));
+    let before = ends()?;
+    while ends()? == before {
         if since.elapsed() > QUIET {
             bail!("no output came for {QUIET:?}");
         }

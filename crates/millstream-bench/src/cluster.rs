@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use millstream::broker::{Broker, CleanupPolicy, NewTopic, Producer, TopicPartition};
+use millstream::client::patient;
 use millstream_kafka::{KafkaBroker, KafkaSettings};
 use millstream_local_kafka::LocalKafka;
 use rdkafka::ClientConfig;
@@ -85,7 +86,7 @@ impl Cluster {
     /// How many records lie in a topic, or lay in it before they were compacted; a transaction's markers count, too.
     pub(crate) fn count(&self, topic: &str) -> Result<u64> {
         let partitions: Vec<_> = (0..self.partitions).map(|number| TopicPartition::new(topic, number)).collect();
-        let ends = self.broker.end_offsets(&partitions)?;
+        let ends = patient(METADATA_LIMIT, || self.broker.end_offsets(&partitions))?;
         u64::try_from(ends.iter().sum::<i64>()).with_context(|| format!("{topic} has the end offsets {ends:?}"))
     }
 
@@ -118,7 +119,9 @@ impl Cluster {
 
     /// Deletes all topics made here.
     pub(crate) fn delete_topics(&self) -> Result<()> {
-        self.delete(std::mem::take(&mut *self.topics.lock().expect("no panic while topics are noted")))
+        // A statement of its own: `delete` locks them, too.
+        let topics = std::mem::take(&mut *self.topics.lock().expect("no panic while topics are noted"));
+        self.delete(topics)
     }
 
     fn delete(&self, names: Vec<String>) -> Result<()> {

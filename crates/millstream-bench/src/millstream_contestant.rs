@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use millstream::broker::{Broker, TopicPartition};
+use millstream::client::patient;
 use millstream::worker::{Application, Guarantee as EngineGuarantee, Moment, Options, TaskState, WorkerStatus};
 use millstream_kafka::{KafkaBroker, KafkaSettings};
 use millstream_service::run::{self as service, RunOptions};
@@ -17,6 +18,8 @@ use crate::parameters::Guarantee;
 use crate::process::Done;
 use crate::workloads::run_restore;
 
+/// A busy broker does not know a new topic's partitions at once.
+const PATIENCE: Duration = Duration::from_secs(20);
 const WORKERS: usize = 2;
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -81,7 +84,8 @@ fn prepare(job: &Job) -> Result<Prepared> {
         let count = description.with_context(|| format!("topic {name} does not exist"))?.partitions;
         partitions.extend((0..count).map(|number| TopicPartition::new(*name, number)));
     }
-    let records = broker.end_offsets(&partitions)?.iter().sum::<i64>().try_into()?;
+    let ends = patient(PATIENCE, || broker.end_offsets(&partitions))?;
+    let records = ends.iter().sum::<i64>().try_into()?;
     let tasks = partitions.len() / names.len().max(1);
     Ok(Prepared { application, broker, records, tasks })
 }

@@ -6,8 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use millstream::broker::{Broker, BrokerError, ErrorKind, TopicPartition};
-use millstream::client::ClientError;
+use millstream::broker::{Broker, TopicPartition};
+use millstream::client::patient;
 use millstream_kafka::{KafkaBroker, KafkaSettings};
 use millstream_local_kafka::LocalKafka;
 
@@ -19,10 +19,8 @@ use crate::nexmark::Nexmark;
 use crate::queries::Query;
 
 const PARTITIONS: i32 = 4;
-/// How often, and after what pause, a busy broker is asked again.
-const TRIES: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(200);
-
+/// A busy broker does not know a new topic's partitions at once.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// A run that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -79,8 +77,8 @@ fn side(
             let output = query.output(&nexmark);
             create_topics(broker, std::slice::from_ref(&output), PARTITIONS)?;
             let done = contestant.run(&id)?;
-            let (outputs, rows) = patiently(|| query.rows(broker, &nexmark))?;
-            patiently(|| delete_records(broker, &output))?;
+            let (outputs, rows) = query.rows(broker, &nexmark)?;
+            delete_records(broker, &output)?;
             Ok((done, outputs, rows))
         };
         let (first, ..) = turn("first")?;
@@ -91,33 +89,12 @@ fn side(
     measured().with_context(|| format!("{} on {name}", query.name))
 }
 
-/// Asks again while a broker that is busy has not made a new topic's partitions known yet.
-fn patiently<T>(ask: impl Fn() -> Result<T>) -> Result<T> {
-    let mut tries = 0;
-    loop {
-        match ask() {
-            Err(error) if is_passing(&error) && tries < TRIES => {
-                tries += 1;
-                thread::sleep(PAUSE);
-            }
-            answer => return answer,
-        }
-    }
-}
-
-fn is_passing(error: &anyhow::Error) -> bool {
-    let is_passing = |error: &BrokerError| error.kind == ErrorKind::Retry;
-    match error.downcast_ref() {
-        Some(ClientError::Broker(error)) => is_passing(error),
-        _ => error.downcast_ref().is_some_and(is_passing),
-    }
-}
-
 /// So that the disk does not fill up.
 fn delete_records(broker: &KafkaBroker, topic: &str) -> Result<()> {
     let partitions: Vec<_> = (0..PARTITIONS).map(|partition| TopicPartition::new(topic, partition)).collect();
-    let ends = broker.end_offsets(&partitions)?;
-    Ok(broker.delete_records(&partitions.into_iter().zip(ends).collect::<Vec<_>>())?)
+    let ends = patient(PATIENCE, || broker.end_offsets(&partitions))?;
+    let before: Vec<_> = partitions.into_iter().zip(ends).collect();
+    Ok(patient(PATIENCE, || broker.delete_records(&before))?)
 }
 
 /// How many rows, as multisets, are in `these` and not in `those`.

@@ -28,6 +28,8 @@ struct Faulty {
     readers: AtomicU32,
     /// By how much the next answer that says an end is too large.
     longer: AtomicI64,
+    /// Before which offset the next reader's records are deleted, once it is there.
+    deleted: AtomicI64,
 }
 
 impl Broker for Faulty {
@@ -66,7 +68,12 @@ impl Broker for Faulty {
         let is_refused = |left: u32| left.checked_sub(1);
         match self.refused.fetch_update(Ordering::Relaxed, Ordering::Relaxed, is_refused) {
             Ok(_) => Err(BrokerError::new(ErrorKind::Retry, "away, as the test wants it")),
-            Err(_) => self.broker.reader(assignment),
+            Err(_) => {
+                let partition = assignment.partition.clone();
+                let reader = self.broker.reader(assignment)?;
+                self.broker.delete_records(&[(partition, self.deleted.swap(0, Ordering::Relaxed))])?;
+                Ok(reader)
+            }
         }
     }
 
@@ -110,8 +117,9 @@ impl Setting {
     /// A count of each key, 1 for all, committed, and no process any more.
     fn counted() -> Self {
         let broker = MemoryBroker::new().client(ClientSettings::new("app"));
-        let (refused, readers, longer) = (AtomicU32::new(0), AtomicU32::new(0), AtomicI64::new(0));
-        let broker = Arc::new(Faulty { broker, refused, readers, longer });
+        let (refused, readers) = (AtomicU32::new(0), AtomicU32::new(0));
+        let (longer, deleted) = (AtomicI64::new(0), AtomicI64::new(0));
+        let broker = Arc::new(Faulty { broker, refused, readers, longer, deleted });
         let options = Options { commit_interval_ms: 100, warmup_timeout_ms: 0, ..Options::new("app", "one") };
         let count = |b: &TopologyBuilder| {
             let counts = Store::new("counts", Utf8, Be64);
@@ -256,4 +264,14 @@ fn a_restore_says_how_long_it_takes() {
     });
     assert!(seen.len() > 2, "{seen:?}");
     assert!(seen.iter().all(|(rate, left, expected)| *rate == 4_096 && left == expected), "{seen:?}");
+}
+
+#[test]
+fn reading_all_goes_on_with_what_is_left_when_records_are_deleted_meanwhile() {
+    let setting = Setting::counted();
+    setting.broker.deleted.store(KEYS / 2, Ordering::Relaxed);
+    let rows: Topic<String, i64> = Topic::new(CHANGELOG, Utf8, Be64);
+    let left = read_all(&*setting.broker, &rows, Duration::from_secs(1)).unwrap();
+    assert_eq!(left.first().map(|row| row.offset), Some(KEYS / 2));
+    assert_eq!(setting.broker.readers.load(Ordering::Relaxed), 2, "opened again");
 }

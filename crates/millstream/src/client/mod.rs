@@ -1,13 +1,18 @@
 //! Records on topics for who stands outside of a topology: loaders of input, readers of results, tests.
 
+mod patient;
 mod read;
 mod write;
 
+pub use patient::patient;
 pub use read::{Placed, read_all};
 pub use write::RecordWriter;
 
 use crate::broker::BrokerError;
 use crate::serde::SerdeError;
+
+/// How long is waited at once when nothing is here.
+const NAP: std::time::Duration = std::time::Duration::from_millis(20);
 
 /// Why a record could not be read or written from outside.
 #[derive(Debug, thiserror::Error)]

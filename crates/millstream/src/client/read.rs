@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::ClientError;
+use super::{ClientError, NAP, patient};
 use crate::broker::{
     Assignment, Broker, BrokerError, ErrorKind, Fetched, Message, PartitionReader, Position, TopicPartition,
 };
@@ -23,7 +23,7 @@ pub struct Placed<K, V> {
 }
 
 /// Reads all that is committed on a topic as of now, partition after partition, each in its order. Transactions that are
-/// open now are waited for.
+/// open now are waited for. Where records are deleted meanwhile, that partition is read again from what is left.
 ///
 /// # Errors
 /// A record that the topic's serdes do not read; the broker's; nothing for `patience`.
@@ -33,23 +33,27 @@ pub fn read_all<K: 'static, V: 'static>(
     patience: Duration,
 ) -> Result<Vec<Placed<K, V>>, ClientError> {
     let name = topic.name();
-    let Some(described) = broker.describe(&[name])?.remove(0) else {
+    let Some(described) = patient(patience, || broker.describe(&[name]))?.remove(0) else {
         return Err(BrokerError::new(ErrorKind::Fatal, format!("topic {name} does not exist")).into());
     };
     let partitions: Vec<_> = (0..described.partitions).map(|number| TopicPartition::new(name, number)).collect();
-    let ends = broker.end_offsets(&partitions)?;
+    let ends = patient(patience, || broker.end_offsets(&partitions))?;
     let mut reading = Vec::new();
     for (partition, end) in partitions.into_iter().zip(ends) {
-        let this = thread::current();
-        let waker = Arc::new(move || this.unpark());
-        let reader = broker.reader(Assignment { partition: partition.clone(), from: Position::Beginning, waker })?;
+        let reader = patient(patience, || open(broker, &partition))?;
         reading.push(Reading { partition, reader, position: 0, end, records: Vec::new() });
     }
     let mut silent = Duration::ZERO;
     while let Some(waiting) = reading.iter().position(|reading| reading.position < reading.end) {
         let mut moved = false;
         for reading in &mut reading[waiting..] {
-            moved |= reading.read(topic)?;
+            moved |= match reading.read(topic) {
+                Err(ClientError::Broker(error)) if error.kind == ErrorKind::Fenced => {
+                    patient(patience, || reading.begin_anew(broker))?;
+                    false
+                }
+                read => read?,
+            };
         }
         if moved {
             silent = Duration::ZERO;
@@ -63,8 +67,11 @@ pub fn read_all<K: 'static, V: 'static>(
     Ok(reading.into_iter().flat_map(|reading| reading.records).collect())
 }
 
-/// How long is waited at once when nothing is here.
-const NAP: Duration = Duration::from_millis(20);
+fn open(broker: &dyn Broker, partition: &TopicPartition) -> Result<Box<dyn PartitionReader>, BrokerError> {
+    let this = thread::current();
+    let waker = Arc::new(move || this.unpark());
+    broker.reader(Assignment { partition: partition.clone(), from: Position::Beginning, waker })
+}
 
 /// A partition that is being read.
 struct Reading<K, V> {
@@ -77,6 +84,13 @@ struct Reading<K, V> {
 }
 
 impl<K: 'static, V: 'static> Reading<K, V> {
+    fn begin_anew(&mut self, broker: &dyn Broker) -> Result<(), BrokerError> {
+        self.reader = open(broker, &self.partition)?;
+        self.position = 0;
+        self.records.clear();
+        Ok(())
+    }
+
     /// Takes what is here; returns whether that was something.
     fn read(&mut self, topic: &Topic<K, V>) -> Result<bool, ClientError> {
         let before = self.position;
