@@ -65,8 +65,8 @@ fn a_schema_that_is_not_compatible_ends_the_start() {
     let ended = run(&lines);
     let told = String::from_utf8_lossy(&ended.stderr);
     assert_eq!(ended.status.code(), Some(1), "{told}");
-    let expected = "sink delays-by-hour: the schema that is to be written is not compatible with the latest one of subject \
-                    delays-by-hour-value: Delays is no string";
+    let expected = "sink delays-by-hour: the schema that is to be written is not compatible with what subject \
+                    delays-by-hour-value has: Delays is no string";
     assert!(told.contains(expected), "{told}");
 }
 

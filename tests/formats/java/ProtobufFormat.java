@@ -41,7 +41,7 @@ final class ProtobufFormat implements Format {
         if (found == null) {
             throw new IllegalArgumentException("no message " + message);
         }
-        message = found;
+        ProtobufFormat.message = found;
     }
 
     /** Stands for the class that protoc generates: the deserializer passes indexes over, and leaves the message to this method. */

@@ -55,6 +55,12 @@ struct CompatibilityAnswer {
     messages: Vec<String>,
 }
 
+#[derive(Deserialize)]
+struct LevelAnswer {
+    #[serde(rename = "compatibilityLevel")]
+    level: String,
+}
+
 /// A version of a subject.
 #[derive(Clone, Debug, Deserialize)]
 struct VersionAnswer {
@@ -172,15 +178,26 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Refused`], with why, where it could not.
     pub fn check_compatible(&self, subject: &str, schema: &Schema) -> Result<(), RegistryError> {
-        let path = format!("/compatibility/subjects/{}/versions/latest?verbose=true", in_path(subject));
+        let versions = if self.is_transitive(subject)? { "" } else { "/latest" };
+        let path = format!("/compatibility/subjects/{}/versions{versions}?verbose=true", in_path(subject));
         match self.asked(|http| http.post(&path, schema)) {
             Ok(CompatibilityAnswer { is_compatible: true, .. }) | Err(RegistryError::NotFound(_)) => Ok(()),
             Ok(CompatibilityAnswer { messages, .. }) => {
                 let why = if messages.is_empty() { String::new() } else { format!(": {}", messages.join("; ")) };
                 Err(RegistryError::Refused(format!(
-                    "the schema that is to be written is not compatible with the latest one of subject {subject}{why}"
+                    "the schema that is to be written is not compatible with what subject {subject} has{why}"
                 )))
             }
+            Err(error) => Err(error.of(subject)),
+        }
+    }
+
+    /// Whether the rule of a subject looks at all its versions, and not at the latest one alone. Asked without a version,
+    /// Confluent's registry goes by the rule; Apicurio's always looks at all.
+    fn is_transitive(&self, subject: &str) -> Result<bool, RegistryError> {
+        match self.asked(|http| http.get(&format!("/config/{}?defaultToGlobal=true", in_path(subject)))) {
+            Ok(LevelAnswer { level }) => Ok(level.ends_with("_TRANSITIVE")),
+            Err(RegistryError::NotFound(_)) => Ok(false),
             Err(error) => Err(error.of(subject)),
         }
     }

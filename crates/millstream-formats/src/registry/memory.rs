@@ -52,6 +52,7 @@ impl Memory {
                 answer["id"] = id.into();
                 Ok(answer)
             }
+            (["config", ..], None) => Ok(json!({"compatibilityLevel": "NONE"})),
             (["compatibility", ..], Some(_)) => Ok(json!({"is_compatible": true})),
             _ => Err(RegistryError::Unusable(format!("the registry in memory knows no {path}"))),
         }

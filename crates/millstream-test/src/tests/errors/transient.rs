@@ -152,10 +152,10 @@ fn sinks_are_asked_before_the_first_record() {
 }
 
 /// What `define` is told when its stores' values are of a serde that says this.
-fn asked_of_stores(
-    checks: Result<(), SerdeError>,
-    define: fn(&TopologyBuilder, Store<String, i64>),
-) -> Result<(), String> {
+/// A topology with the store that is asked.
+type WithStore = fn(&TopologyBuilder, Store<String, i64>);
+
+fn asked_of_stores(checks: Result<(), SerdeError>, define: WithStore) -> Result<(), String> {
     let serde = Waiting { checks, ..Waiting::new(0, 0) };
     let define = move |b: &TopologyBuilder| define(b, Store::new("s", Utf8, serde.clone()));
     let application = Application::new(Options::new("app", "a"), Arc::new(define)).unwrap();
@@ -165,7 +165,7 @@ fn asked_of_stores(
 #[test]
 fn stores_with_a_changelog_are_asked_before_the_first_record() {
     const SECOND: Duration = Duration::from_secs(1);
-    let kinds: [fn(&TopologyBuilder, Store<String, i64>); 6] = [
+    let kinds: [WithStore; 6] = [
         |b, store| drop(b.stream(&input()).group_by_key().reduce(store, |_, new| new)),
         |b, store| {
             let windows = b.stream(&input()).group_by_key().windowed_by(TimeWindows::tumbling(SECOND));
