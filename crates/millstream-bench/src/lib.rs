@@ -14,7 +14,8 @@
 //! * `cpu_us_per_record`: the same, by the input's records.
 //! * `peak_rss_mb`: the most memory that the process had resident at any time, in millions of bytes.
 //! * `outputs`: what lies in the output topic, `read_committed`. Beside their number, key, value and timestamp of each are
-//!   compared by the sum of their hashes. Where a cache holds changes back until a commit, they are only counted.
+//!   compared by the sum of their hashes; of a workload with repartition topics what of these is the same in any order. Where a
+//!   cache holds changes back until a commit, they are only counted.
 //! * `changelog_records`: how many were written to changelogs, a transaction's markers included. It depends on how many
 //!   commits a run takes, so it is reported and not compared.
 //!

@@ -86,7 +86,9 @@ pub(crate) fn measure(loaded: &Loaded<'_>, entrant: &Entrant, load: &Load) -> Re
     let workload = Workload::find("pass-through").context("there is no pass-through")?;
     let group = format!("{}-latency-{}", loaded.name(), entrant.name).replace(' ', "-");
     let topics = Topics::of(&group, vec![format!("{group}-in")]);
-    cluster.create(&[(&topics.inputs[0], CleanupPolicy::Delete), (&topics.output, CleanupPolicy::Delete)])?;
+    let partitions = loaded.sizes().partitions;
+    let new = [(&*topics.inputs[0], CleanupPolicy::Delete), (&*topics.output, CleanupPolicy::Delete)];
+    cluster.create(&new, partitions)?;
     let job = Job {
         bounded: false,
         workload,
@@ -108,14 +110,14 @@ pub(crate) fn measure(loaded: &Loaded<'_>, entrant: &Entrant, load: &Load) -> Re
     let consumer = reader::consumer(
         cluster.bootstrap_servers(),
         &topics.output,
-        cluster.partitions(),
+        partitions,
         entrant.commits.guarantee == Guarantee::ExactlyOnce,
     )?;
     let reading = {
         let flow = flow.clone();
         thread::spawn(move || reader::read(&consumer, &flow))
     };
-    let outcome = drive(&flow, cluster.bootstrap_servers(), &topics.inputs[0], cluster.partitions(), load);
+    let outcome = drive(&flow, cluster.bootstrap_servers(), &topics.inputs[0], partitions, load);
     flow.end.store(true, Ordering::Relaxed);
     let Ok(read) = reading.join() else { bail!("the thread that reads the output panicked") };
     let (saturation, rate) = outcome.with_context(|| format!("{}: latency", entrant.name))?;
