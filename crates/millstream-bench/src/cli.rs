@@ -56,7 +56,8 @@ struct Arguments {
     /// `exactly-once`.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     commit_interval_ms: Option<u64>,
-    /// Records a second in `latency`; without it half of what comes out at most, which is measured first.
+    /// Records a second in `latency`; without it half of what comes out at most. That is measured first in any case, which warms
+    /// the broker up.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     rate: Option<u64>,
     /// How many seconds of the load count in `latency`.

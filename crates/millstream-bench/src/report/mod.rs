@@ -150,10 +150,15 @@ fn comparison_section(comparison: &Comparison) -> String {
     ];
     let values =
         sizes.value_size.map_or("as in Nexmark".to_owned(), |size| format!("of {} bytes", grouped(size as u64)));
+    let equal = match contestants.iter().any(|standing| standing.outputs > 0) {
+        true => {
+            " The outputs of all runs were read and are equal: key, value and timestamp of each record, in any order, if nothing \
+             else is said above (those of caches, which hold changes back, are only counted)."
+        }
+        false => "",
+    };
     format!(
-        "## {workload}\n\n{about}{} records in {} partitions, values {values}; medians of {rounds} rounds. The outputs of all \
-         runs were read and are equal: key, value and timestamp of each record, in any order (those of caches, which hold \
-         changes back, are only counted).\n\n{}",
+        "## {workload}\n\n{about}{} records in {} partitions, values {values}; medians of {rounds} rounds.{equal}\n\n{}",
         grouped(*records),
         sizes.partitions,
         table(&head, rows)
@@ -189,7 +194,7 @@ fn latency_section(latencies: &[Latency]) -> String {
         vec![
             entry.name.clone(),
             format!("{} ms", entry.commits.interval_ms),
-            entry.saturation.map_or("–".to_owned(), |saturation| grouped(saturation.round() as u64)),
+            grouped(entry.saturation.round() as u64),
             grouped(entry.rate.round() as u64),
             format!("{:.2}", summary.p50_ms),
             format!("{:.2}", summary.p99_ms),
