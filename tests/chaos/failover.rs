@@ -57,16 +57,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         let times: Vec<Duration> = firsts.map(|first| first - killed).collect();
         let gaps = (0..seen.len()).filter(|partition| !is_victims(partition)).map(|partition| seen[partition].gap());
         let (slow, gap) = (times.iter().max().copied().unwrap_or_default(), gaps.max().unwrap_or_default());
-        say(&format!("run {} of {}: {slow:.0?}; the others' longest gap {gap:.0?}", run + 1, scale.runs));
+        say(&format!(
+            "run {} of {}: {} ms; the others' longest gap {} ms",
+            run + 1,
+            scale.runs,
+            slow.as_millis(),
+            gap.as_millis()
+        ));
         all.extend(times);
         slowest.push(slow);
         others.push(gap);
         stage.instances.start_again(victim)?;
         stage.wait_until_calm()?;
     }
-    stage.end()?;
     let demand = SESSION + BEYOND_SESSION;
     let ok = slowest.iter().all(|time| *time <= demand);
+    stage.end(ok)?;
     let (partitions, slowest_of_run, others_gap) = (Spread::of(&all), Spread::of(&slowest), Spread::of(&others));
     let (session_timeout_ms, demand_ms) = (SESSION.as_millis(), demand.as_millis());
     let (keys, runs) = (scale.keys, scale.runs);

@@ -59,9 +59,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         }
         let written = stage.input.written() - written;
         say(&format!(
-            "run {} of {}: longest gap {longest:.0?}; {restored} records restored, {written} written meanwhile",
+            "run {} of {}: longest gap {} ms; {restored} records restored, {written} written meanwhile",
             run + 1,
-            scale.runs
+            scale.runs,
+            longest.as_millis()
         ));
         tails_only &= restored <= written * (1 + scale.standby_replicas as u64);
         if restored >= restored_max {
@@ -69,8 +70,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         }
         of_runs.push(longest);
     }
-    stage.end()?;
     let no_gap = of_runs.iter().all(|gap| *gap <= GAP_MAX);
+    stage.end(no_gap && tails_only)?;
     let (gap_of_restart, gap_of_run) = (Spread::of(&of_restarts), Spread::of(&of_runs));
     say(&format!("longest gap in a partition's output, of each restart: {gap_of_restart}"));
     say(&format!("{}: no gap over {GAP_MAX:?}", met(no_gap)));

@@ -144,12 +144,12 @@ impl Stage {
         self.instances.status(index).restored
     }
 
-    /// Ends everything in order.
-    pub(crate) fn end(mut self) -> Result<()> {
+    /// Ends everything in order; keeps the logs where the demand is not met, for who must look.
+    pub(crate) fn end(mut self, is_met: bool) -> Result<()> {
         self.input.end()?;
         self.instances.stop()?;
         self.tail.end()?;
-        self.instances.remove_logs()
+        if is_met { self.instances.remove_logs() } else { Ok(()) }
     }
 }
 

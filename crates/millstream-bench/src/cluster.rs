@@ -110,8 +110,9 @@ impl Cluster {
 
     /// Deletes all topics made here.
     pub(crate) fn delete_topics(&self) -> Result<()> {
-        let names = std::mem::take(&mut *self.topics.lock().expect("no panic while topics are noted"));
-        self.delete(names)
+        // A statement of its own: `delete` locks them, too.
+        let topics = std::mem::take(&mut *self.topics.lock().expect("no panic while topics are noted"));
+        self.delete(topics)
     }
 
     fn delete(&self, names: Vec<String>) -> Result<()> {

@@ -14,6 +14,9 @@ use crate::reader::{KafkaReader, Slot};
 use crate::settings::KafkaSettings;
 use crate::start;
 
+/// How long the leaders of a topic are waited for. Without an answer librdkafka asks again by itself.
+const LEADERS_LIMIT: Duration = Duration::from_millis(200);
+
 /// Reads outside of the group: one consumer for many readers, of different partitions, which never subscribes and never
 /// commits.
 pub(crate) struct Restore {
@@ -46,6 +49,7 @@ impl Restore {
     /// A reader of one more partition; a partition has one reader at a time.
     pub(crate) fn reader(self: &Arc<Self>, assignment: Assignment) -> Result<Box<dyn PartitionReader>, BrokerError> {
         let partition = &assignment.partition;
+        self.ask_for_leaders(&partition.topic);
         let from = start::resolved(&self.consumer, std::slice::from_ref(&assignment))[0];
         let mut list = TopicPartitionList::with_capacity(1);
         start::add(&mut list, partition, from)?;
@@ -63,6 +67,15 @@ impl Restore {
         // As for a member's reader: the queue may hold void messages of an earlier one, and librdkafka stay silent.
         slot.wake();
         Ok(Box::new(KafkaReader::new(slot, from, Some(self.clone()))))
+    }
+
+    /// librdkafka looks for the leaders of a topic that is new to it when its turn comes, once a second, unless it has just been
+    /// told them. Tasks that move would stand still meanwhile.
+    fn ask_for_leaders(&self, topic: &str) {
+        let is_new = !self.read.lock().unwrap().iter().any(|partition| *partition.topic == *topic);
+        if is_new && let Err(error) = self.consumer.fetch_metadata(Some(topic), LEADERS_LIMIT) {
+            tracing::debug!(topic, %error, "its leaders are not known yet");
+        }
     }
 
     /// Takes a partition away whose reader is dropped.
