@@ -15,9 +15,14 @@ final class Workloads {
         Map.entry("tumbling", WindowCounts::tumbling),
         Map.entry("hopping", WindowCounts::hopping),
         Map.entry("stream-table-join", Joins::streamWithTable),
-        Map.entry("stream-stream-join", Joins::streamWithStream));
+        Map.entry("stream-stream-join", Joins::streamWithStream),
+        Map.entry("theodolite-uc1", Theodolite::uc1),
+        Map.entry("theodolite-uc2", Theodolite::uc2),
+        Map.entry("theodolite-uc3", Theodolite::uc3),
+        Map.entry("theodolite-uc4", Hierarchy::define),
+        Map.entry("shuffle-bench", ShuffleBench::define));
 
-    private static final Set<String> WITH_REPARTITIONS = Set.of();
+    private static final Set<String> WITH_REPARTITIONS = Set.of("theodolite-uc3", "theodolite-uc4", "shuffle-bench");
 
     static BiConsumer<StreamsBuilder, Job> find(String name) {
         BiConsumer<StreamsBuilder, Job> found = ALL.get(name);

@@ -30,8 +30,9 @@ const REPORT: &str = "compare/report.md";
 #[command(name = "cargo compare", after_help = NOISE)]
 struct Arguments {
     /// What they do: `pass-through`, `filter`, `count`, `count-zipf`, `tumbling`, `hopping`, `stream-table-join`,
-    /// `stream-stream-join`, `restore`; or `exactly-once` (pass-through and count with both guarantees), `latency`,
-    /// `memory`, `idle`; or `all`, one after the other, with a report.
+    /// `stream-stream-join`, `theodolite-uc1`, `-uc2`, `-uc3`, `shuffle-bench`, `restore`; or `exactly-once` (pass-through and count
+    /// with both guarantees), `partitions` and `value-sizes` (pass-through with several), `latency`, `memory`, `idle`; or
+    /// `all`, one after the other, with a report.
     workload: String,
     /// How many bids they read.
     #[arg(long, default_value_t = 2_000_000, value_parser = clap::value_parser!(u64).range(1..))]
@@ -55,7 +56,8 @@ struct Arguments {
     /// `exactly-once`.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     commit_interval_ms: Option<u64>,
-    /// Records a second in `latency`; without it half of what comes out at most, which is measured first.
+    /// Records a second in `latency`; without it half of what comes out at most. That is measured first in any case, which warms
+    /// the broker up.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     rate: Option<u64>,
     /// How many seconds of the load count in `latency`.
@@ -122,7 +124,7 @@ fn run(arguments: &Arguments, plan: &Plan, text: &str) -> Result<()> {
         results.memory = memory::measure(arguments.rows)?;
     }
     if plan.needs_kafka() {
-        let cluster = Cluster::start(arguments.bootstrap_servers.as_deref(), arguments.partitions)?;
+        let cluster = Cluster::start(arguments.bootstrap_servers.as_deref())?;
         let outcome = run_on(&cluster, arguments, plan, &mut results);
         let deleted = cluster.delete_topics();
         outcome?;
@@ -164,6 +166,15 @@ fn run_on(cluster: &Cluster, arguments: &Arguments, plan: &Plan, results: &mut R
                 let name = format!("exactly-once {}", workload.name);
                 results.exactly_once.push(compare(&loaded, workload, &name, &entrants, arguments.rounds)?);
             }
+            Step::Sized(workload, contestants, size) => {
+                let sizes = size.of(sizes);
+                let mut loaded = Loaded::new(cluster, sizes)?;
+                loaded.load(workload)?;
+                let entrants = entrants(contestants, commits(arguments.guarantee));
+                let name = format!("{} {size}", workload.name);
+                results.sized.push(compare(&loaded, workload, &name, &entrants, arguments.rounds)?);
+                loaded.delete()?;
+            }
             Step::Latency(contestants) => {
                 let load = Load {
                     rate: arguments.rate.map(|rate| rate as f64),
@@ -187,7 +198,7 @@ fn run_on(cluster: &Cluster, arguments: &Arguments, plan: &Plan, results: &mut R
 
 fn show(results: &Results, json: bool) -> Result<()> {
     let mut out = io::stdout();
-    let comparisons = results.comparisons.iter().chain(&results.exactly_once);
+    let comparisons = results.comparisons.iter().chain(&results.exactly_once).chain(&results.sized);
     if !json {
         for comparison in comparisons {
             write!(out, "{}", comparison.table())?;

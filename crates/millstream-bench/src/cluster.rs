@@ -24,8 +24,6 @@ const DELETE_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Cluster {
     broker: KafkaBroker,
     bootstrap_servers: String,
-    /// How many partitions each topic has.
-    partitions: i32,
     /// Topics made here that are there still.
     topics: Mutex<Vec<String>>,
     /// Ends with this value, if it was started here.
@@ -33,8 +31,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// The Kafka at `bootstrap_servers`, or one that is started for this. Topics get as many `partitions`.
-    pub(crate) fn start(bootstrap_servers: Option<&str>, partitions: i32) -> Result<Self> {
+    /// The Kafka at `bootstrap_servers`, or one that is started for this.
+    pub(crate) fn start(bootstrap_servers: Option<&str>) -> Result<Self> {
         let local = match bootstrap_servers {
             Some(_) => None,
             None => Some(LocalKafka::start().context("starting a Kafka (--bootstrap-servers uses one that runs)")?),
@@ -46,24 +44,15 @@ impl Cluster {
         };
         let broker = KafkaBroker::new(KafkaSettings::new(&bootstrap_servers, "compare"))?;
         broker.wait_until_up(UP_LIMIT, &mut |_| {})?;
-        Ok(Cluster { broker, bootstrap_servers, partitions, topics: Mutex::default(), _local: local })
+        Ok(Cluster { broker, bootstrap_servers, topics: Mutex::default(), _local: local })
     }
 
     pub(crate) fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
     }
 
-    pub(crate) fn partitions(&self) -> i32 {
-        self.partitions
-    }
-
-    /// Makes topics. Their records stay, however old their timestamps are.
-    pub(crate) fn create(&self, topics: &[(&str, CleanupPolicy)]) -> Result<()> {
-        self.create_with(topics, self.partitions)
-    }
-
-    /// The same with another number of partitions.
-    pub(crate) fn create_with(&self, topics: &[(&str, CleanupPolicy)], partitions: i32) -> Result<()> {
+    /// Makes topics of so many partitions. Their records stay, however old their timestamps are.
+    pub(crate) fn create(&self, topics: &[(&str, CleanupPolicy)], partitions: i32) -> Result<()> {
         let new = topics.iter().map(|(name, cleanup_policy)| NewTopic {
             name: (*name).to_owned(),
             partitions,
@@ -83,23 +72,25 @@ impl Cluster {
         Ok(self.broker.producer(&[topic.into()])?)
     }
 
-    /// How many records lie in a topic, or lay in it before they were compacted; a transaction's markers count, too.
-    pub(crate) fn count(&self, topic: &str) -> Result<u64> {
-        let partitions: Vec<_> = (0..self.partitions).map(|number| TopicPartition::new(topic, number)).collect();
+    /// How many records lie in the partitions of a topic, or lay in it before they were compacted; a transaction's markers count,
+    /// too.
+    pub(crate) fn count(&self, topic: &str, partitions: i32) -> Result<u64> {
+        let partitions: Vec<_> = (0..partitions).map(|number| TopicPartition::new(topic, number)).collect();
         let ends = patient(METADATA_LIMIT, || self.broker.end_offsets(&partitions))?;
         u64::try_from(ends.iter().sum::<i64>()).with_context(|| format!("{topic} has the end offsets {ends:?}"))
     }
 
     /// The same of all topics of which the name begins and ends so, as changelogs that contestants made themselves.
     pub(crate) fn count_all(&self, start: &str, end: &str) -> Result<u64> {
-        let names = self.names()?;
-        let found = names.iter().filter(|name| name.starts_with(start) && name.ends_with(end));
-        found.map(|name| self.count(name)).sum()
+        let all = self.all()?;
+        let found = all.iter().filter(|(name, _)| name.starts_with(start) && name.ends_with(end));
+        found.map(|(name, partitions)| self.count(name, *partitions)).sum()
     }
 
-    fn names(&self) -> Result<Vec<String>> {
+    /// All topics, and how many partitions each has.
+    fn all(&self) -> Result<Vec<(String, i32)>> {
         let metadata = self.admin()?.inner().fetch_metadata(None, METADATA_LIMIT).context("listing topics")?;
-        Ok(metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+        Ok(metadata.topics().iter().map(|topic| (topic.name().to_owned(), topic.partitions().len() as i32)).collect())
     }
 
     fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {
@@ -113,8 +104,8 @@ impl Cluster {
     /// Deletes all topics whose names begin so, whoever made them, so that their files neither fill the disk nor are
     /// compacted while the next contestant runs.
     pub(crate) fn delete_topics_of(&self, start: &str) -> Result<()> {
-        let names = self.names()?.into_iter().filter(|name| name.starts_with(start)).collect();
-        self.delete(names)
+        let all = self.all()?.into_iter().map(|(name, _)| name);
+        self.delete(all.filter(|name| name.starts_with(start)).collect())
     }
 
     /// Deletes all topics made here.

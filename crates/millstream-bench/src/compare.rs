@@ -109,7 +109,10 @@ fn run(
             peak_rss_mb: usage.peak_rss as f64 / 1e6,
             outputs: match workload.restores {
                 true => Outputs::default(),
-                false => outputs::read(cluster.bootstrap_servers(), &topics.output, cluster.partitions())?,
+                false => {
+                    let servers = cluster.bootstrap_servers();
+                    outputs::read(servers, &topics.output, loaded.sizes().partitions, workload.compared)?
+                }
             },
             changelog_records: match workload.has_changelog {
                 true => Some(cluster.count_all(&group, "-changelog")?),
@@ -146,9 +149,10 @@ fn prepare(
     if workload.restores {
         return Ok(topics);
     }
-    cluster.create(&[(&topics.output, CleanupPolicy::Delete)])?;
+    let partitions = loaded.sizes().partitions;
+    cluster.create(&[(&topics.output, CleanupPolicy::Delete)], partitions)?;
     if workload.has_changelog && entrant.contestant == Contestant::Librdkafka {
-        cluster.create(&[(&topics.changelog, CleanupPolicy::Compact)])?;
+        cluster.create(&[(&topics.changelog, CleanupPolicy::Compact)], partitions)?;
     }
     Ok(topics)
 }

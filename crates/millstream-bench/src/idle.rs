@@ -43,7 +43,7 @@ pub(crate) fn measure(loaded: &Loaded<'_>, entrant: &Entrant) -> Result<Idle> {
     let group = format!("{}-idle-{}", loaded.name(), entrant.name).replace(' ', "-");
     let topics = Topics::of(&group, vec![format!("{group}-in")]);
     let new = [(&*topics.inputs[0], CleanupPolicy::Delete), (&*topics.output, CleanupPolicy::Delete)];
-    cluster.create_with(&new, PARTITIONS)?;
+    cluster.create(&new, PARTITIONS)?;
     let job = Job {
         bounded: false,
         workload,

@@ -13,16 +13,19 @@ pub(crate) const VERSION: &str = "4.3.1";
 const POM: &str = include_str!("../java/pom.xml");
 const FOLDER: &str = "kafka-streams-contestant-4.3.1";
 
-const SOURCES: [(&str, &str); 11] = [
+const SOURCES: [(&str, &str); 14] = [
     ("Counts.java", include_str!("../java/Counts.java")),
     ("Filter.java", include_str!("../java/Filter.java")),
+    ("Hierarchy.java", include_str!("../java/Hierarchy.java")),
     ("Job.java", include_str!("../java/Job.java")),
     ("Joins.java", include_str!("../java/Joins.java")),
     ("Main.java", include_str!("../java/Main.java")),
     ("PassThrough.java", include_str!("../java/PassThrough.java")),
     ("Run.java", include_str!("../java/Run.java")),
     ("Settings.java", include_str!("../java/Settings.java")),
+    ("ShuffleBench.java", include_str!("../java/ShuffleBench.java")),
     ("Stores.java", include_str!("../java/Stores.java")),
+    ("Theodolite.java", include_str!("../java/Theodolite.java")),
     ("WindowCounts.java", include_str!("../java/WindowCounts.java")),
     ("Workloads.java", include_str!("../java/Workloads.java")),
 ];

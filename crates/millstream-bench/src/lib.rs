@@ -10,12 +10,13 @@
 //! * `records_per_s`: the input's records, by the seconds from the moment at which the contestant takes its first records
 //!   out of the client library to the moment at which its last commit is confirmed. Start-up, joining a group and
 //!   closing are not in it.
-//! * `cpu_s`: user and system time of the contestant's whole process, from its start until it has closed everything. The
-//!   broker's work is not in it.
+//! * `cpu_s`: user and system time of the contestant's whole process, from its start until it has closed everything, for
+//!   which Kafka Streams has a second. The broker's work is not in it.
 //! * `cpu_us_per_record`: the same, by the input's records.
 //! * `peak_rss_mb`: the most memory that the process had resident at any time, in millions of bytes.
 //! * `outputs`: what lies in the output topic, `read_committed`. Beside their number, key, value and timestamp of each are
-//!   compared by the sum of their hashes. Where a cache holds changes back until a commit, they are only counted.
+//!   compared by the sum of their hashes; of a workload with repartition topics what of these is the same in any order. Where a
+//!   cache holds changes back until a commit, they are only counted.
 //! * `changelog_records`: how many were written to changelogs, a transaction's markers included. It depends on how many
 //!   commits a run takes, so it is reported and not compared.
 //!

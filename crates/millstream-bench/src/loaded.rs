@@ -24,8 +24,13 @@ pub(crate) struct Loaded<'a> {
 
 impl<'a> Loaded<'a> {
     pub(crate) fn new(cluster: &'a Cluster, sizes: Sizes) -> Result<Self> {
-        let ms = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?.as_millis();
-        Ok(Loaded { cluster, sizes, name: format!("compare-{ms}"), records: BTreeMap::new() })
+        let us = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock stands before 1970")?.as_micros();
+        Ok(Loaded { cluster, sizes, name: format!("compare-{us}"), records: BTreeMap::new() })
+    }
+
+    /// Deletes its topics, and what was made of them.
+    pub(crate) fn delete(self) -> Result<()> {
+        self.cluster.delete_topics_of(&self.name)
     }
 
     pub(crate) fn cluster(&self) -> &'a Cluster {
@@ -42,20 +47,21 @@ impl<'a> Loaded<'a> {
 
     /// Loads the inputs of a workload that are not there yet.
     pub(crate) fn load(&mut self, workload: &Workload) -> Result<()> {
+        let partitions = self.sizes.partitions;
         if workload.restores {
             // The output that its topology names.
             let output = Topics::of(&self.name, Vec::new()).output;
-            self.cluster.create(&[(&output, CleanupPolicy::Delete)])?;
+            self.cluster.create(&[(&output, CleanupPolicy::Delete)], partitions)?;
         }
         for input in workload.inputs {
             if self.records.contains_key(input.name) {
                 continue;
             }
             let (topic, records) = (self.topic(input), (input.records)(&self.sizes));
-            self.cluster.create(&[(&topic, input.cleanup_policy)])?;
-            writeln!(io::stderr(), "loading {records} records into {} partitions of {topic}", self.sizes.partitions)?;
+            self.cluster.create(&[(&topic, input.cleanup_policy)], partitions)?;
+            writeln!(io::stderr(), "loading {records} records into {partitions} partitions of {topic}")?;
             (input.load)(&mut *self.cluster.producer(&topic)?, &self.sizes)?;
-            let loaded = self.cluster.count(&topic)?;
+            let loaded = self.cluster.count(&topic, partitions)?;
             ensure!(loaded == records, "{topic} has {loaded} records after {records} were loaded");
             self.records.insert(input.name, records);
         }

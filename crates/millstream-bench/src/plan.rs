@@ -1,10 +1,12 @@
 //! What a command measures, and who takes part.
 
+use std::fmt;
+
 use anyhow::{Context, Result, bail};
 
 use crate::compare::Entrant;
 use crate::contestant::{Contestant, KafkaStreams};
-use crate::parameters::{Commits, Guarantee};
+use crate::parameters::{Commits, Guarantee, Sizes};
 use crate::workloads::{self, Workload};
 
 /// How often both commit when exactly-once is compared with at-least-once, in ms.
@@ -17,16 +19,59 @@ const WITH_BOTH: [&str; 2] = ["pass-through", "count"];
 const OPEN: &[Contestant] = &[Contestant::Millstream, Contestant::KafkaStreams(KafkaStreams::Memory)];
 
 /// What is beside the workloads.
-const MEASURES: [&str; 4] = ["exactly-once", "latency", "memory", "idle"];
+const MEASURES: [&str; 6] = ["exactly-once", "partitions", "value-sizes", "latency", "memory", "idle"];
+
+/// The workload that is run with other numbers of partitions, and with values of other sizes.
+const SIZED: &str = "pass-through";
+
+const PARTITIONS: [i32; 5] = [1, 4, 16, 64, 256];
+
+/// In bytes.
+const VALUE_SIZES: [usize; 4] = [64, 256, 1_024, 10_240];
 
 /// One measurement.
 #[derive(Clone)]
 pub(crate) enum Step {
     Workload(&'static Workload, Vec<Contestant>),
     ExactlyOnce(&'static Workload, Vec<Contestant>),
+    Sized(&'static Workload, Vec<Contestant>, Size),
     Latency(Vec<Contestant>),
     Memory,
     Idle(Vec<Contestant>),
+}
+
+/// What is other than the command says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Size {
+    Partitions(i32),
+    /// In bytes.
+    Value(usize),
+}
+
+/// How much an input has at most, in bytes of values.
+const INPUT_MAX: u64 = 400_000_000;
+
+impl Size {
+    /// The command's sizes but for this; no more records than such values leave room for.
+    pub(crate) fn of(self, sizes: Sizes) -> Sizes {
+        match self {
+            Size::Partitions(partitions) => Sizes { partitions, ..sizes },
+            Size::Value(bytes) => {
+                let records = sizes.records.min(INPUT_MAX / bytes as u64);
+                Sizes { records, value_size: Some(bytes), ..sizes }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Size::Partitions(1) => write!(f, "1 partition"),
+            Size::Partitions(partitions) => write!(f, "{partitions} partitions"),
+            Size::Value(bytes) => write!(f, "{bytes} bytes"),
+        }
+    }
 }
 
 impl Step {
@@ -38,6 +83,7 @@ impl Step {
         match self {
             Step::Workload(_, contestants)
             | Step::ExactlyOnce(_, contestants)
+            | Step::Sized(_, contestants, _)
             | Step::Latency(contestants)
             | Step::Idle(contestants) => contestants,
             Step::Memory => &[],
@@ -81,6 +127,8 @@ impl Plan {
                     let workloads = WITH_BOTH.iter().filter_map(|name| Workload::find(name));
                     workloads.map(|workload| Step::ExactlyOnce(workload, both.clone())).collect()
                 }
+                "partitions" => sized(name, contestants, PARTITIONS.map(Size::Partitions))?,
+                "value-sizes" => sized(name, contestants, VALUE_SIZES.map(Size::Value))?,
                 "latency" => vec![Step::Latency(chosen(name, OPEN, contestants)?)],
                 "idle" => vec![Step::Idle(chosen(name, OPEN, contestants)?)],
                 "memory" => vec![Step::Memory],
@@ -106,8 +154,15 @@ impl Plan {
 
 /// Whether a contestant takes part in what has this name.
 fn is_known(name: &str, contestant: &str) -> bool {
-    let all = Workload::find(name).map_or(OPEN, |workload| workload.contestants);
+    let sized = ["partitions", "value-sizes"].contains(&name).then_some(SIZED);
+    let all = Workload::find(sized.unwrap_or(name)).map_or(OPEN, |workload| workload.contestants);
     all.iter().any(|known| known.name() == contestant)
+}
+
+fn sized<const N: usize>(name: &str, contestants: &[String], sizes: [Size; N]) -> Result<Vec<Step>> {
+    let workload = Workload::find(SIZED).with_context(|| format!("there is no {SIZED}"))?;
+    let contestants = chosen(name, workload.contestants, contestants)?;
+    Ok(sizes.map(|size| Step::Sized(workload, contestants.clone(), size)).into())
 }
 
 /// Those of `all` with these names, in the names' order; without any name all.
@@ -152,6 +207,7 @@ mod tests {
             let what = match step {
                 Step::Workload(workload, _) => workload.name.to_owned(),
                 Step::ExactlyOnce(workload, _) => format!("exactly-once {}", workload.name),
+                Step::Sized(workload, _, size) => format!("{} {size:?}", workload.name),
                 Step::Latency(_) => "latency".to_owned(),
                 Step::Memory => "memory".to_owned(),
                 Step::Idle(_) => "idle".to_owned(),
@@ -180,11 +236,22 @@ mod tests {
     #[test]
     fn all_is_every_workload_and_every_measure() {
         let all = planned("all", "").unwrap();
-        assert_eq!(all.len(), workloads::ALL.len() + MEASURES.len() + 1);
+        // Three of the measures are several steps.
+        let more = WITH_BOTH.len() + PARTITIONS.len() + VALUE_SIZES.len() - 3;
+        assert_eq!(all.len(), workloads::ALL.len() + MEASURES.len() + more);
         let few = planned("all", "librdkafka,millstream").unwrap();
         assert!(few.contains(&"tumbling: millstream".to_owned()) && few.contains(&"idle: millstream".to_owned()));
         assert!(few.contains(&"restore: librdkafka,millstream".to_owned()), "{few:?}");
-        assert_eq!(planned("all", "librdkafka").unwrap().len(), 6);
+        let with_c = planned("all", "librdkafka").unwrap();
+        assert_eq!(with_c.len(), 6 + PARTITIONS.len() + VALUE_SIZES.len(), "{with_c:?}");
+    }
+
+    #[test]
+    fn large_values_are_fewer() {
+        let sizes = Sizes { records: 1_000_000, keys: 1, partitions: 4, value_size: None };
+        assert_eq!(Size::Partitions(256).of(sizes), Sizes { partitions: 256, ..sizes });
+        assert_eq!(Size::Value(64).of(sizes), Sizes { value_size: Some(64), ..sizes });
+        assert_eq!(Size::Value(10_240).of(sizes), Sizes { value_size: Some(10_240), records: 39_062, ..sizes });
     }
 
     #[test]

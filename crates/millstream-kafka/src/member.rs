@@ -206,7 +206,9 @@ impl GroupMember for KafkaMember {
         let deadline = Instant::now() + timeout;
         loop {
             self.wake_for_heartbeat();
-            let turn = deadline.saturating_duration_since(Instant::now());
+            // In whole milliseconds: rust-rdkafka waits for what is left of one by asking again and again.
+            let left = deadline.saturating_duration_since(Instant::now());
+            let turn = Duration::from_millis(left.as_micros().div_ceil(1000) as u64);
             let polled = self.consumer.poll(self.heartbeat.map_or(turn, |interval| turn.min(interval / 2)));
             match polled {
                 None => {}

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millstream::broker::{BrokerError, Committed, ErrorKind, Outgoing, Producer, TopicId, TopicPartition};
-use rdkafka::producer::{Producer as NativeCalls, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, Producer as NativeCalls};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
@@ -404,9 +404,9 @@ pub(crate) fn native(
     let config = settings.producer(transactional_id);
     let presence = metadata.presence().clone();
     let reports = DeliveryReports::new(transactional_id.is_some(), settings, presence, max_bytes(&config));
-    let client: ThreadedProducer<DeliveryReports> =
+    let client: BaseProducer<DeliveryReports> =
         config.create_with_context(reports).map_err(|error| errors::of_client("a producer", &error))?;
-    Ok(NativeProducer::new(client))
+    NativeProducer::new(client)
 }
 
 /// The largest record that the producer takes, by its settings.

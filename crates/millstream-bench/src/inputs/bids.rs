@@ -1,6 +1,7 @@
 //! Bids as in the Nexmark benchmark, about 200 bytes of JSON each, or as large as is chosen.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use anyhow::Result;
 use millstream::broker::Producer;
@@ -57,13 +58,13 @@ fn write_bid(
     auction: Option<u64>,
     size: Option<usize>,
     key: &mut String,
-    value: &mut String,
+    value: &mut Vec<u8>,
 ) -> Timestamp {
     let random = mixed(number);
     let auction = auction.unwrap_or(random % AUCTIONS);
     let price = 100 + (random >> 40) % 1_000_000;
     let time = time_of(number);
-    // Writing into a String cannot fail.
+    // Writing into memory cannot fail.
     let _ = write!(key, "{auction}");
     if let Some(size) = size {
         let _ = write!(value, "{{\"auction\":{auction},\"price\":{price},\"extra\":\"");
@@ -73,7 +74,7 @@ fn write_bid(
             extra = mixed(extra);
         }
         value.truncate(size.saturating_sub(2));
-        value.push_str("\"}");
+        value.extend_from_slice(b"\"}");
         return time;
     }
     let bidder = (random >> 20) % BIDDERS;
@@ -106,9 +107,9 @@ mod tests {
     use crate::inputs::load::tests::Log;
 
     fn bid(number: u64, size: Option<usize>) -> (String, String, i64) {
-        let (mut key, mut value) = (String::new(), String::new());
+        let (mut key, mut value) = (String::new(), Vec::new());
         let time = write_bid(number, None, size, &mut key, &mut value);
-        (key, value, time)
+        (key, String::from_utf8(value).unwrap(), time)
     }
 
     #[test]

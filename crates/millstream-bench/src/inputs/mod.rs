@@ -3,7 +3,9 @@
 mod auctions;
 mod bids;
 mod load;
+mod measurements;
 mod rows;
+mod shuffled;
 mod views;
 
 use anyhow::Result;
@@ -60,6 +62,38 @@ pub(crate) static ROWS: Input = Input {
     cleanup_policy: CleanupPolicy::Compact,
     records: |sizes| sizes.keys,
     load: rows::load,
+};
+
+/// Power measurements of sensors, as Theodolite's.
+pub(crate) static MEASUREMENTS: Input = Input {
+    name: "measurements",
+    cleanup_policy: CleanupPolicy::Delete,
+    records: |sizes| sizes.records,
+    load: measurements::load,
+};
+
+/// A tenth as many.
+pub(crate) static FEW_MEASUREMENTS: Input = Input {
+    name: "few-measurements",
+    cleanup_policy: CleanupPolicy::Delete,
+    records: measurements::few,
+    load: measurements::load_few,
+};
+
+/// The groups that the sensors are in.
+pub(crate) static GROUPS: Input = Input {
+    name: "groups",
+    cleanup_policy: CleanupPolicy::Compact,
+    records: |_| measurements::SENSORS,
+    load: measurements::load_groups,
+};
+
+/// Records without keys, as ShuffleBench's.
+pub(crate) static SHUFFLED: Input = Input {
+    name: "shuffled",
+    cleanup_policy: CleanupPolicy::Delete,
+    records: |sizes| sizes.records,
+    load: shuffled::load,
 };
 
 /// An input that has no record.

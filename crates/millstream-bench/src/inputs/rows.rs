@@ -1,6 +1,7 @@
 //! The rows of a changelog: each key once.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 
 use anyhow::Result;
 use millstream::broker::Producer;
@@ -18,9 +19,9 @@ pub(super) fn load(producer: &mut dyn Producer, sizes: &Sizes) -> Result<()> {
 }
 
 /// Writes row `number` into `key` (then 16 bytes) and `value` (then 64); no two numbers have the same key.
-fn write_row(number: u64, key: &mut String, value: &mut String) -> Timestamp {
+fn write_row(number: u64, key: &mut String, value: &mut Vec<u8>) -> Timestamp {
     let random = mixed(number);
-    // Writing into a String cannot fail.
+    // Writing into memory cannot fail.
     let _ = write!(key, "{random:016x}");
     for turn in 1..=4 {
         let _ = write!(value, "{:016x}", random.rotate_left(turn * 13));
@@ -38,7 +39,7 @@ mod tests {
     fn rows_have_keys_of_16_bytes_each_its_own_and_values_of_64() {
         let mut keys = HashSet::new();
         for number in 0..100_000 {
-            let (mut key, mut value) = (String::new(), String::new());
+            let (mut key, mut value) = (String::new(), Vec::new());
             write_row(number, &mut key, &mut value);
             assert_eq!((key.len(), value.len()), (16, 64));
             assert!(keys.insert(key.clone()), "{key}");

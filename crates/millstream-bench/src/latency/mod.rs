@@ -49,9 +49,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Latency {
     pub(crate) name: String,
     pub(crate) commits: Commits,
-    /// Records a second that came out when as many as possible went in; `None` if the rate was given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) saturation: Option<f64>,
+    /// Records a second that came out when as many as possible went in.
+    pub(crate) saturation: f64,
     /// Records a second.
     pub(crate) rate: f64,
     pub(crate) seconds: f64,
@@ -61,7 +60,7 @@ pub(crate) struct Latency {
 /// What is loaded, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
-    /// Records a second; `None`: half of the saturation, which is measured first.
+    /// Records a second; `None`: half of the saturation.
     pub(crate) rate: Option<f64>,
     pub(crate) duration: Duration,
     /// Of a value, in bytes.
@@ -86,7 +85,9 @@ pub(crate) fn measure(loaded: &Loaded<'_>, entrant: &Entrant, load: &Load) -> Re
     let workload = Workload::find("pass-through").context("there is no pass-through")?;
     let group = format!("{}-latency-{}", loaded.name(), entrant.name).replace(' ', "-");
     let topics = Topics::of(&group, vec![format!("{group}-in")]);
-    cluster.create(&[(&topics.inputs[0], CleanupPolicy::Delete), (&topics.output, CleanupPolicy::Delete)])?;
+    let partitions = loaded.sizes().partitions;
+    let new = [(&*topics.inputs[0], CleanupPolicy::Delete), (&*topics.output, CleanupPolicy::Delete)];
+    cluster.create(&new, partitions)?;
     let job = Job {
         bounded: false,
         workload,
@@ -108,14 +109,14 @@ pub(crate) fn measure(loaded: &Loaded<'_>, entrant: &Entrant, load: &Load) -> Re
     let consumer = reader::consumer(
         cluster.bootstrap_servers(),
         &topics.output,
-        cluster.partitions(),
+        partitions,
         entrant.commits.guarantee == Guarantee::ExactlyOnce,
     )?;
     let reading = {
         let flow = flow.clone();
         thread::spawn(move || reader::read(&consumer, &flow))
     };
-    let outcome = drive(&flow, cluster.bootstrap_servers(), &topics.inputs[0], cluster.partitions(), load);
+    let outcome = drive(&flow, cluster.bootstrap_servers(), &topics.inputs[0], partitions, load);
     flow.end.store(true, Ordering::Relaxed);
     let Ok(read) = reading.join() else { bail!("the thread that reads the output panicked") };
     let (saturation, rate) = outcome.with_context(|| format!("{}: latency", entrant.name))?;
@@ -134,17 +135,13 @@ pub(crate) fn measure(loaded: &Loaded<'_>, entrant: &Entrant, load: &Load) -> Re
 }
 
 /// Loads, and waits until all has come out. Says the saturation, and the rate.
-fn drive(flow: &Flow, servers: &str, topic: &str, partitions: i32, load: &Load) -> Result<(Option<f64>, f64)> {
+///
+/// The saturation is measured where the rate is given, too: a broker that has just been started is slow, and warm after it.
+fn drive(flow: &Flow, servers: &str, topic: &str, partitions: i32, load: &Load) -> Result<(f64, f64)> {
     let loader = load::Loader::new(servers, topic, partitions, load.value_size)?;
-    let saturation = match load.rate {
-        Some(_) => None,
-        None => {
-            let found = loader.saturate(flow, SATURATION, UNDER_WAY_MAX)?;
-            drain(flow)?;
-            Some(found)
-        }
-    };
-    let rate = load.rate.or(saturation.map(|saturation| saturation / 2.0)).context("no rate")?;
+    let saturation = loader.saturate(flow, SATURATION, UNDER_WAY_MAX)?;
+    drain(flow)?;
+    let rate = load.rate.unwrap_or(saturation / 2.0);
     ensure!(rate >= 1.0, "the rate is {rate:.3} records/s; at least 1 is needed");
     let begin = flow.start.elapsed();
     flow.counts_from.store((begin + WARM_UP).as_nanos() as u64, Ordering::Relaxed);

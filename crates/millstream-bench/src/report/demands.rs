@@ -180,7 +180,7 @@ mod tests {
         let latency = |guarantee, p99_ms| Latency {
             name: name(guarantee),
             commits: Commits { guarantee, interval_ms: 50 },
-            saturation: None,
+            saturation: 2.0,
             rate: 1.0,
             seconds: 1.0,
             latency: Summary { records: 1, p50_ms: 4.0, p99_ms, p999_ms: 99.0, max_ms: 99.0 },

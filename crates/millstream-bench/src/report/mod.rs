@@ -26,6 +26,8 @@ pub(crate) struct Results {
     pub(crate) comparisons: Vec<Comparison>,
     /// The same workload at least once and exactly once.
     pub(crate) exactly_once: Vec<Comparison>,
+    /// A workload with several numbers of partitions, and with values of several sizes.
+    pub(crate) sized: Vec<Comparison>,
     pub(crate) latencies: Vec<Latency>,
     pub(crate) memory: Vec<Memory>,
     pub(crate) idle: Vec<Idle>,
@@ -66,6 +68,9 @@ fn markdown(results: &Results, machine: &Machine, arguments: &str, plots: &[(Str
         for comparison in &results.exactly_once {
             line(&comparison_section(comparison));
         }
+    }
+    if !results.sized.is_empty() {
+        line(&sized_section(&results.sized));
     }
     line(&other_tables(results));
     if !plots.is_empty() {
@@ -145,12 +150,40 @@ fn comparison_section(comparison: &Comparison) -> String {
     ];
     let values =
         sizes.value_size.map_or("as in Nexmark".to_owned(), |size| format!("of {} bytes", grouped(size as u64)));
+    let equal = match contestants.iter().any(|standing| standing.outputs > 0) {
+        true => {
+            " The outputs of all runs were read and are equal: key, value and timestamp of each record, in any order, if nothing \
+             else is said above (those of caches, which hold changes back, are only counted)."
+        }
+        false => "",
+    };
     format!(
-        "## {workload}\n\n{about}{} records in {} partitions, values {values}; medians of {rounds} rounds. The outputs of all \
-         runs were read and are equal: key, value and timestamp of each record, in any order (those of caches, which hold \
-         changes back, are only counted).\n\n{}",
+        "## {workload}\n\n{about}{} records in {} partitions, values {values}; medians of {rounds} rounds.{equal}\n\n{}",
         grouped(*records),
         sizes.partitions,
+        table(&head, rows)
+    )
+}
+
+fn sized_section(comparisons: &[Comparison]) -> String {
+    let rows = comparisons.iter().flat_map(|comparison| {
+        comparison.contestants.iter().map(|standing| {
+            vec![
+                comparison.workload.clone(),
+                standing.name.clone(),
+                grouped(comparison.records),
+                format!("{:.1}", standing.records_per_s.median / 1e3),
+                format!("{:.2}", standing.records_per_s_ratio),
+                format!("{:.2}", standing.cpu_us_per_record.median),
+                format!("{:.2}", standing.cpu_us_per_record_ratio),
+                format!("{:.0}", standing.peak_rss_mb),
+            ]
+        })
+    });
+    let head = ["workload", "contestant", "records", "1,000 records/s", "ratio", "CPU µs/record", "ratio", "peak MB"];
+    format!(
+        "## Partitions, and sizes of values\n\nAll outputs were read and are equal. CPU is that of the whole process from its \
+         start, which is more for each record where there are fewer.\n\n{}",
         table(&head, rows)
     )
 }
@@ -161,7 +194,7 @@ fn latency_section(latencies: &[Latency]) -> String {
         vec![
             entry.name.clone(),
             format!("{} ms", entry.commits.interval_ms),
-            entry.saturation.map_or("–".to_owned(), |saturation| grouped(saturation.round() as u64)),
+            grouped(entry.saturation.round() as u64),
             grouped(entry.rate.round() as u64),
             format!("{:.2}", summary.p50_ms),
             format!("{:.2}", summary.p99_ms),
@@ -241,7 +274,11 @@ mod tests {
     fn the_report_has_machine_versions_demands_and_tables() {
         let contestants =
             vec![standing("librdkafka", 1_000_000.0, 1.0, 50.0), standing("millstream", 900_000.0, 1.1, 60.0)];
-        let results = Results { comparisons: vec![comparison_of("pass-through", contestants)], ..Results::default() };
+        let results = Results {
+            comparisons: vec![comparison_of("pass-through", contestants.clone())],
+            sized: vec![comparison_of("pass-through 16 partitions", contestants)],
+            ..Results::default()
+        };
         let plots = [("Speed".to_owned(), "report-speed.svg".to_owned())];
         let text = markdown(&results, &machine(), "all", &plots);
         for part in [
@@ -251,6 +288,7 @@ mod tests {
             "no pipeline language in YAML",
             "Each record of the input goes unchanged",
             "| millstream | 900.0 (900.0–900.0) | 0.90 | 1.10 (1.10–1.10) | 1.10 | 60 | 0 | – |",
+            "| pass-through 16 partitions | millstream | 5,000 | 900.0 | 0.90 | 1.10 | 1.10 | 60 |",
             "not measured",
             "![Speed](report-speed.svg)",
         ] {

@@ -37,6 +37,19 @@ pub(super) fn draw(results: &Results, folder: &Path, stem: &str) -> Result<Vec<(
         add(format!("{workload}: records/s"), &format!("{workload}-speed"), &speeds(comparison))?;
         add(format!("{workload}: CPU µs a record"), &format!("{workload}-cpu"), &costs(comparison))?;
     }
+    for (what, file, title) in [("partition", "partitions", "partitions"), ("bytes", "value-sizes", "sizes of values")]
+    {
+        let sized = results.sized.iter().filter(|comparison| comparison.workload.contains(what));
+        let bars: Vec<Bar> = sized
+            .flat_map(|comparison| {
+                let size = comparison.workload.split_once(' ').map_or("", |(_, size)| size);
+                costs(comparison).into_iter().map(move |bar| Bar { name: format!("{}, {size}", bar.name), ..bar })
+            })
+            .collect();
+        if !bars.is_empty() {
+            add(format!("{title}: CPU µs a record"), &format!("{file}-cpu"), &bars)?;
+        }
+    }
     if !results.latencies.is_empty() {
         let bars = |figure: fn(&crate::latency::Summary) -> f64| -> Vec<Bar> {
             let all = results.latencies.iter();

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use millstream::prelude::*;
 use millstream::topology::Define;
 
-use super::{STORE, Workload};
+use super::{Compared, STORE, Workload};
 use crate::contestant::{Contestant, KafkaStreams};
 use crate::inputs::{BIDS, ZIPF_BIDS};
 use crate::job::Topics;
@@ -32,6 +32,7 @@ pub(super) static COUNT_ZIPF: Workload = Workload {
     has_changelog: true,
     has_repartitions: false,
     restores: false,
+    compared: Compared::Records,
 };
 
 /// Counting does not look at values; nor does the contestant in C.

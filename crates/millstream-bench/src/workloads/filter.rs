@@ -3,7 +3,7 @@ use std::sync::Arc;
 use millstream::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{STATELESS, Workload};
+use super::{Compared, STATELESS, Workload};
 use crate::inputs::BIDS;
 
 /// Half of the bids have it.
@@ -30,6 +30,7 @@ pub(super) static FILTER: Workload = Workload {
     has_changelog: false,
     has_repartitions: false,
     restores: false,
+    compared: Compared::Records,
 };
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use millstream::prelude::*;
 
-use super::{STATEFUL, STORE, Workload};
+use super::{Compared, STATEFUL, STORE, Workload};
 use crate::inputs::{AUCTIONS, BIDS, VIEWS};
 
 const DIFFERENCE: Duration = Duration::from_secs(1);
@@ -28,6 +28,7 @@ pub(super) static STREAM_TABLE_JOIN: Workload = Workload {
     has_changelog: false,
     has_repartitions: false,
     restores: false,
+    compared: Compared::Records,
 };
 
 pub(super) static STREAM_STREAM_JOIN: Workload = Workload {

@@ -3,10 +3,14 @@
 
 mod count;
 mod filter;
+mod hierarchy;
 mod joins;
 mod pass_through;
 mod restore;
+mod shuffle_bench;
+mod theodolite;
 mod windows;
+mod words;
 
 use millstream::topology::Define;
 
@@ -37,6 +41,20 @@ pub(crate) struct Workload {
     pub(crate) has_repartitions: bool,
     /// Whether it reads its first input into a store, and is done then.
     pub(crate) restores: bool,
+    /// What of the outputs is to be equal.
+    pub(crate) compared: Compared,
+}
+
+/// What of the outputs is the same whoever works, and however fast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compared {
+    /// Key, value and timestamp of each record.
+    Records,
+    /// Key and value of each record: whose time it has depends on the order in which records of several partitions come.
+    KeysAndValues,
+    /// The number of records, and key, value and timestamp of the last one of each key: what a key had on the way depends on the
+    /// order in which records of several partitions come.
+    LastOfKeys,
 }
 
 /// All workloads, those together that read the same inputs.
@@ -49,12 +67,20 @@ pub(crate) static ALL: &[&Workload] = &[
     &joins::STREAM_TABLE_JOIN,
     &joins::STREAM_STREAM_JOIN,
     &count::COUNT_ZIPF,
+    &theodolite::UC1,
+    &theodolite::UC2,
+    &theodolite::UC3,
+    &hierarchy::UC4,
+    &shuffle_bench::SHUFFLE_BENCH,
     &restore::RESTORE,
 ];
 
 /// Without state there is one Kafka Streams.
 const STATELESS: &[Contestant] =
     &[Contestant::Librdkafka, Contestant::Millstream, Contestant::KafkaStreams(KafkaStreams::Memory)];
+
+/// What is not written by hand in C.
+const STATELESS_IN_JAVA: &[Contestant] = &[Contestant::Millstream, Contestant::KafkaStreams(KafkaStreams::Memory)];
 
 const STATEFUL: &[Contestant] = &[
     Contestant::Millstream,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use millstream::prelude::*;
 
-use super::{STATELESS, Workload};
+use super::{Compared, STATELESS, Workload};
 use crate::inputs::BIDS;
 
 pub(super) static PASS_THROUGH: Workload = Workload {
@@ -17,4 +17,5 @@ pub(super) static PASS_THROUGH: Workload = Workload {
     has_changelog: false,
     has_repartitions: false,
     restores: false,
+    compared: Compared::Records,
 };

@@ -10,7 +10,7 @@ use millstream::prelude::*;
 use millstream::worker::{TaskState, WorkerStatus};
 use millstream_service::run::{self as service, RunOptions};
 
-use super::{STORE, Workload};
+use super::{Compared, STORE, Workload};
 use crate::contestant::Contestant;
 use crate::inputs::{NOTHING, ROWS};
 use crate::job::Job;
@@ -31,6 +31,7 @@ pub(super) static RESTORE: Workload = Workload {
     has_changelog: false,
     has_repartitions: false,
     restores: true,
+    compared: Compared::Records,
 };
 
 /// Runs an instance until all its tasks run; they have nothing to do but to restore.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use millstream::prelude::*;
 use millstream::topology::Define;
 
-use super::{STATEFUL, STORE, Workload};
+use super::{Compared, STATEFUL, STORE, Workload};
 use crate::inputs::BIDS;
 use crate::job::Topics;
 
@@ -22,6 +22,7 @@ pub(super) static TUMBLING: Workload = Workload {
     has_changelog: true,
     has_repartitions: false,
     restores: false,
+    compared: Compared::Records,
 };
 
 pub(super) static HOPPING: Workload = Workload {

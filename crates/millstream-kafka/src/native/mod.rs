@@ -1,6 +1,7 @@
 //! librdkafka's own calls, where rust-rdkafka has none or only dear ones: all `unsafe` code of the crate.
 #![allow(unsafe_code)]
 
+mod events;
 mod given;
 mod group;
 mod list;
@@ -11,6 +12,7 @@ mod token;
 use std::ffi::c_int;
 use std::time::Duration;
 
+pub(crate) use events::Events;
 pub(crate) use given::GivenQuestion;
 pub(crate) use group::{GroupMetadata, commit_positions};
 pub(crate) use list::metadata_texts;

@@ -1,36 +1,42 @@
 use std::ffi::{CStr, CString, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::Arc;
 use std::time::Duration;
 
 use millstream::broker::{BrokerError, ErrorKind, Outgoing};
 use millstream::record::Headers;
 use rdkafka::TopicPartitionList;
-use rdkafka::producer::{PARTITION_UA, Producer, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, PARTITION_UA, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka_sys::bindings as sys;
 
-use super::{GroupMetadata, milliseconds};
+use super::{Events, GroupMetadata, milliseconds};
 use crate::context::DeliveryReports;
 
 /// A producer with a handle for each topic, so that a record is written without looking its topic up.
 ///
-/// rust-rdkafka's thread serves the delivery reports: the waiting calls here count on it.
+/// A thread serves the delivery reports: the waiting calls here count on it.
 pub(crate) struct NativeProducer {
     /// Destroyed before the producer, in `drop`.
     topics: Vec<NonNull<sys::rd_kafka_topic_t>>,
-    producer: ThreadedProducer<DeliveryReports>,
+    /// Ends before the producer is dropped, too.
+    _events: Events,
+    producer: Arc<BaseProducer<DeliveryReports>>,
 }
 
 // SAFETY: librdkafka's topic handles may be used from any thread; the producer is Send by itself.
 unsafe impl Send for NativeProducer {}
 
 impl NativeProducer {
-    pub(crate) fn new(producer: ThreadedProducer<DeliveryReports>) -> Self {
-        NativeProducer { topics: Vec::new(), producer }
+    pub(crate) fn new(producer: BaseProducer<DeliveryReports>) -> Result<Self, BrokerError> {
+        let producer = Arc::new(producer);
+        let no_thread = || BrokerError::new(ErrorKind::Retry, "there is no thread to be had for a producer");
+        let events = Events::serve(&producer).ok_or_else(no_thread)?;
+        Ok(NativeProducer { topics: Vec::new(), _events: events, producer })
     }
 
     /// rust-rdkafka's producer, for the calls that are good as they are.
-    pub(crate) fn safe(&self) -> &ThreadedProducer<DeliveryReports> {
+    pub(crate) fn safe(&self) -> &BaseProducer<DeliveryReports> {
         &self.producer
     }
 
