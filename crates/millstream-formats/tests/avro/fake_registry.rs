@@ -134,6 +134,7 @@ impl FakeRegistry {
                 answer["subject"] = json!(subject);
                 (200, answer)
             }
+            ("GET", ["config", ..]) => (200, json!({ "compatibilityLevel": "BACKWARD" })),
             ("POST", ["compatibility", "subjects", subject, ..]) => {
                 match (&state.incompatible, state.subjects.get(*subject)) {
                     (_, None) => none(),
