@@ -133,6 +133,23 @@ macro_rules! as_any {
     };
 }
 
+/// The usual types, past the question what else the schema might be.
+macro_rules! direct {
+    ($($method:ident $schema:ident $visit:ident $read:expr;)*) => {
+        $(#[inline]
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypedError> {
+            match self.schema {
+                Schema::$schema => visitor.$visit($read(self.input)?),
+                _ => self.deserialize_any(visitor),
+            }
+        })*
+    };
+}
+
+fn double(input: &mut Input<'_>) -> Walked<f64> {
+    input.array().map(f64::from_le_bytes)
+}
+
 macro_rules! large {
     ($($method:ident $visit:ident $number:ident $name:literal)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypedError> {
@@ -179,9 +196,17 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     }
 
     as_any! {
-        deserialize_bool deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
-        deserialize_u32 deserialize_f32 deserialize_f64 deserialize_char deserialize_str deserialize_string deserialize_unit
-        deserialize_ignored_any deserialize_identifier
+        deserialize_i8 deserialize_i16 deserialize_u8 deserialize_u16 deserialize_u32 deserialize_f32 deserialize_char
+        deserialize_unit deserialize_ignored_any deserialize_identifier
+    }
+
+    direct! {
+        deserialize_bool Boolean visit_bool Input::boolean;
+        deserialize_i32 Int visit_i32 Input::int;
+        deserialize_i64 Long visit_i64 Input::long;
+        deserialize_f64 Double visit_f64 double;
+        deserialize_str String visit_borrowed_str text;
+        deserialize_string String visit_borrowed_str text;
     }
 
     large! {
@@ -288,10 +313,17 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, TypedError> {
-        self.deserialize_map(visitor)
+        match self.schema {
+            // Where the fields are the same ones in the same order, none needs to be looked for by its name.
+            Schema::Record(of) if of.fields.iter().map(|field| &*field.name).eq(fields.iter().copied()) => {
+                let mut this = self;
+                visitor.visit_seq(Fields { reader: &mut this, of, next: 0 })
+            }
+            _ => self.deserialize_map(visitor),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
