@@ -507,3 +507,23 @@ impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
         self.reader.deserialize_map(visitor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Pair {
+        second: i64,
+        first: i64,
+    }
+
+    #[test]
+    fn fields_in_another_order_are_found_by_their_names() {
+        let text = r#"{"type": "record", "name": "Pair", "fields": [
+            {"name": "first", "type": "long"}, {"name": "second", "type": "long"}]}"#;
+        let schema = Box::leak(Box::new(Schema::parse_str(text).unwrap()));
+        let pair: Pair = TypedReader::new(schema).unwrap().read(&mut &[2, 4][..]).unwrap();
+        assert_eq!(pair, Pair { first: 1, second: 2 });
+    }
+}
